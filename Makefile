@@ -1,0 +1,60 @@
+# A thin front to CMake. Every target works as the first command in a fresh clone: it calls scripts/setup, which
+# installs what is missing. Variables: PRESET (release), JOBS (2), ARGS (passed to the program or script that runs).
+PRESET ?= release
+JOBS ?= 2
+ARGS ?=
+DIR := $(if $(filter release,$(PRESET)),build,build/$(PRESET))
+BENCHTIME ?= 10s
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test bench check soak mutants fuzz coverage clean
+
+help: ## this list
+	@echo 'usage: make <target> [PRESET=release] [JOBS=2] [ARGS=...]'
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile | expand -t 14
+	@echo 'presets: release debug audit secure fault asan ubsan tsan coverage fuzz'
+
+build: ## libraries, tool and programs, in build/ (other presets: build/<preset>/)
+	@scripts/setup build
+	@scripts/build $(PRESET) $(JOBS)
+
+run: ## real programs under our malloc, beside glibc and the other allocators installed (under 2 minutes)
+	@scripts/setup run
+	@scripts/build release $(JOBS)
+	@scripts/run_demo $(ARGS)
+
+test: ## build and run every test; ends with the summary of ctest
+	@scripts/setup test
+	@scripts/build $(PRESET) $(JOBS)
+	@cd $(DIR) && ctest -j$(JOBS) --output-on-failure $(ARGS)
+
+bench: ## all workloads, all allocators installed, side by side (BENCHTIME=10s per workload)
+	@scripts/setup bench
+	@scripts/build release $(JOBS)
+	@build/runtime_test --bench --benchtime=$(BENCHTIME) $(ARGS)
+
+check: ## format, clang-tidy, layers, atomic orders, sizes, docs, symbols; and the tests of these checkers
+	@scripts/setup check
+	@scripts/build release $(JOBS)
+	@scripts/check $(ARGS)
+
+soak: ## the long runs: hours of operations and of injected clock
+	@scripts/setup test
+	@scripts/build $(PRESET) $(JOBS)
+	@cd $(DIR) && ctest -C Soak -L soak --output-on-failure --no-tests=error $(ARGS)
+
+mutants: ## change the code, one small fault at a time, and see the tests fail (ARGS="--slice 1/20")
+	@scripts/setup test
+	@scripts/mutate --jobs $(JOBS) $(ARGS)
+
+fuzz: ## run every fuzz target (ARGS="--seconds 60")
+	@scripts/setup fuzz
+	@scripts/build fuzz $(JOBS)
+	@scripts/fuzz $(ARGS)
+
+coverage: ## line and branch coverage of the tests, with the limits the project keeps
+	@scripts/setup coverage
+	@scripts/coverage $(ARGS)
+
+clean: ## remove build/
+	rm -rf build

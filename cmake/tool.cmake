@@ -1,0 +1,17 @@
+# The command-line tool. It sees the public headers only.
+file(GLOB tool_sources CONFIGURE_DEPENDS ${ECHOMEM_SOURCE_ROOT}/tool/*.c)
+if(NOT tool_sources OR NOT TARGET echomem_static)
+  return()
+endif()
+add_library(echomem_tool OBJECT ${tool_sources})
+set_target_properties(echomem_tool PROPERTIES C_STANDARD 11 C_EXTENSIONS ON)
+target_include_directories(echomem_tool PRIVATE ${ECHOMEM_SOURCE_ROOT})
+target_link_libraries(echomem_tool PRIVATE echomem_flags)
+
+add_executable(echomem $<TARGET_OBJECTS:echomem_tool>)
+set_target_properties(echomem PROPERTIES LINKER_LANGUAGE C)
+target_link_libraries(echomem PRIVATE echomem_static echomem_flags m)
+find_library(ECHOMEM_JANSSON jansson)
+if(ECHOMEM_JANSSON)
+  target_link_libraries(echomem PRIVATE ${ECHOMEM_JANSSON})
+endif()
