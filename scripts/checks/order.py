@@ -1,0 +1,84 @@
+"""Atomic orders: every access says why its order is enough, and every tag has both sides (rules O1 to O3)."""
+
+import re
+
+from .source import Finding, code_of, comments_of, line_of
+
+SOURCE = "runtime/src/"
+ATOMIC = SOURCE + "sync/atomic.h"
+EXPORT = SOURCE + "core/pool_export.h"
+REACH = 3
+TAG = re.compile(r"\border\(([\w.\-]+)\):((?:(?!\*/|\border\().)*)", re.DOTALL)
+RAW = re.compile(r"\b(__atomic_\w+|__sync_\w+|atomic_\w+|_Atomic|stdatomic\.h|__ATOMIC_\w+)\b")
+VOLATILE = re.compile(r"(\basm\b|\b__asm__\b|\b__asm\b)?\s*\b(volatile|__volatile__)\b")
+RELEASING = {"release", "acq_rel", "seq_cst"}
+ACQUIRING = {"acquire", "acq_rel", "seq_cst", "consume"}
+
+
+def operations(tree):
+    """The macros and functions of sync/atomic.h that name an order: {name: order}."""
+    if not tree.has(ATOMIC):
+        return {}
+    names = re.findall(r"\b(emp_\w+?_(relaxed|acquire|release|acq_rel|seq_cst))\b\s*\(", code_of(tree.text(ATOMIC)))
+    return dict(names)
+
+
+def accesses(code, known):
+    if not known:
+        return
+    for match in re.finditer(r"\b(" + "|".join(map(re.escape, known)) + r")\s*\(", code):
+        yield line_of(code, match.start()), match.group(1)
+
+
+def tags_near(comments, line):
+    """The (tag, reason) pairs of the comments that end at most REACH lines above, or stand on, the line."""
+    found = []
+    for comment in comments:
+        if comment.first <= line <= comment.last + REACH:
+            found += TAG.findall(comment.text)
+    return found
+
+
+def check_accesses(tree, path, known, sides):
+    text = tree.text(path)
+    comments = comments_of(text)
+    for line, name in accesses(code_of(text), known):
+        near = tags_near(comments, line)
+        if not near:
+            yield Finding(path, line, "O1", f"{name} has no `order(<tag>):` comment within {REACH} lines")
+        for tag, reason in near:
+            if not re.search(r"[A-Za-z]{2}", reason):
+                yield Finding(path, line, "O1", f"order({tag}) gives no reason")
+            sides.setdefault(tag, []).append((known[name], path, line))
+
+
+def check_sides(sides):
+    for tag, uses in sorted(sides.items()):
+        orders = {order for order, _, _ in uses}
+        _, path, line = uses[0]
+        if orders & ACQUIRING and not orders & RELEASING:
+            yield Finding(path, line, "O3", f"order({tag}) has an acquiring side and no releasing side")
+        if orders & RELEASING and not orders & ACQUIRING:
+            yield Finding(path, line, "O3", f"order({tag}) has a releasing side and no acquiring side")
+
+
+def check_raw(tree, path):
+    code = code_of(tree.text(path))
+    if path not in (ATOMIC, EXPORT):
+        for match in RAW.finditer(code):
+            line = line_of(code, match.start())
+            yield Finding(path, line, "O2", f"{match.group()}: atomics go through sync/atomic.h")
+    for match in VOLATILE.finditer(code):
+        if not match.group(1):
+            line = line_of(code, match.start(2))
+            yield Finding(path, line, "O2", "volatile orders nothing between threads: use sync/atomic.h")
+
+
+def run(tree):
+    known = operations(tree)
+    found, sides = [], {}
+    for path in tree.under(SOURCE, ".c", ".h", ".def"):
+        found += check_raw(tree, path)
+        if path != ATOMIC:
+            found += check_accesses(tree, path, known, sides)
+    return found + list(check_sides(sides))

@@ -1,0 +1,49 @@
+"""Seeded faults of the atomic-order check."""
+
+from checks import order
+from tests.seeded import SeededTest
+
+SLAB_C = "runtime/src/slab/slab.c"
+
+
+class OrderTest(SeededTest):
+    def test_clean_tree_passes(self):
+        self.assertEqual(self.findings(order), [])
+
+    def test_access_without_comment(self):
+        self.change(SLAB_C, "    /* order(slab-flag): acquire; the slab is filled. */\n", "")
+        self.change(SLAB_C, "    emp_store_release(flag, 1);\n", "    emp_store_release(flag, 1);\n\n\n\n")
+        self.assertEqual(self.rules(order), ["O1", "O3"])
+
+    def test_comment_too_far_above(self):
+        text = "    /* order(slab-flag): acquire; the slab is filled. */\n"
+        self.change(SLAB_C, text, text + "\n\n\n")
+        self.assertEqual(self.rules(order), ["O1", "O3"])
+
+    def test_comment_without_reason(self):
+        self.change(SLAB_C, "order(slab-flag): acquire; the slab is filled. */", "order(slab-flag):\n    */")
+        self.assert_reports(order, "O1", "no reason")
+
+    def test_acquire_without_release(self):
+        self.change(SLAB_C, "order(slab-flag): acquire", "order(slab-other): acquire")
+        self.assertEqual(self.rules(order), ["O3"])
+
+    def test_weakened_release(self):
+        self.change(SLAB_C, "emp_load_acquire", "emp_load_relaxed")
+        self.assert_reports(order, "O3", "no acquiring side")
+
+    def test_raw_builtin(self):
+        self.change(SLAB_C, "return emp_load_acquire(flag);", "return emp_load_acquire(flag) + __atomic_load_n(flag, 0);")
+        self.assert_reports(order, "O2", "__atomic_load_n")
+
+    def test_volatile(self):
+        self.change(SLAB_C, "int *flag)", "volatile int *flag)")
+        self.assert_reports(order, "O2", "volatile")
+
+    def test_volatile_assembly_is_no_volatile_object(self):
+        self.change(SLAB_C, "    return", '    __asm__ __volatile__("" ::: "memory");\n    return')
+        self.assertEqual(self.findings(order), [])
+
+    def test_word_in_a_comment_is_no_access(self):
+        self.change(SLAB_C, "{\n", "{\n    /* Not emp_load_acquire(flag), and no volatile. */\n")
+        self.assertEqual(self.findings(order), [])
