@@ -2,9 +2,9 @@
  * Purpose: chooses the variant of the bitmap operations once, at start.
  * Owner:   slab; owns the table emp_bitmap_ops: written by the initialising thread, then read.
  * Threads: init and force run while no other thread uses the table.
- * Design:  [slab.bitmap.req.dispatch]
- * Cost:    one indirect call per batch of up to 64 blocks. No ifunc: a resolver would run before the
- *          relocations of a preloaded library are done.
+ * Design:  [slab.req.bitmap-dispatch]
+ * Cost:    one indirect call per batch of up to 64 blocks. No ifunc: its resolver would run before
+ *          the relocations of a preloaded library are done.
  */
 #include "slab/bitmap_expand.h"
 

@@ -2,13 +2,15 @@
  * Purpose: the bitmap operations in plain C: the reference, and what runs where no vector unit is.
  * Owner:   slab; no state.
  * Threads: pure functions over memory the caller owns.
- * Design:  [slab.bitmap.req.variants] [slab.bitmap.inv.reciprocal]
+ * Design:  [slab.req.bitmap-variants] [slab.inv.reciprocal]
  * Source:  Granlund and Montgomery, PLDI 1994 (division by a constant).
  * Cost:    expand: about two instructions and one store per set bit, beside the multiplication.
  */
 #include "slab/bitmap_expand.h"
 
+#include "base/align.h"
 #include "base/bits.h"
+#include "base/check.h"
 #include "base/compiler.h"
 
 #define ALL_SLOTS (~(uint64_t)0)
@@ -24,6 +26,10 @@ struct emp_bitmap_geometry emp_bitmap_geometry_make(uintptr_t arena_base, uint32
         .slots = slab_bytes / size,
     };
 
+    emp_assert(emp_align_is_pow2(slab_bytes));
+    emp_assert(slab_bytes <= EMP_BITMAP_SLAB_BYTES_MAX);
+    emp_assert(size >= 8 && size % 8 == 0);
+    emp_assert(size <= EMP_BITMAP_BLOCK_BYTES_MAX);
     return geometry;
 }
 
@@ -41,6 +47,7 @@ unsigned emp_bitmap_expand_c(uint64_t word, uintptr_t base, size_t size, void **
         out[count++] = (void *)(base + emp_bits_lowest(word) * size);
         word &= word - 1;
     }
+    emp_assert(count < EMP_BITMAP_EXPAND_ROOM);
     return count;
 }
 
@@ -58,6 +65,7 @@ bool emp_bitmap_run_c(void *const *ptrs, unsigned count, uintptr_t stride, bool 
 {
     uintptr_t step = (uintptr_t)ptrs[1] - (uintptr_t)ptrs[0];
 
+    emp_assert(count >= 2);
     *descending = step != stride;
     if (step != stride && step != (uintptr_t)0 - stride) {
         return false;
@@ -72,7 +80,7 @@ bool emp_bitmap_run_c(void *const *ptrs, unsigned count, uintptr_t stride, bool 
 
 /*
  * The index may be one too large for an offset just below a multiple of size; then index * size is
- * that multiple, not the offset, so the verdict is right for every offset ([slab.bitmap.inv.reciprocal]).
+ * that multiple, not the offset, so the verdict is right for every offset. [slab.inv.reciprocal]
  */
 unsigned emp_bitmap_indices_c(void *const *ptrs, unsigned count,
                               const struct emp_bitmap_geometry *geometry, uint32_t *index_out)

@@ -2,7 +2,7 @@
  * Purpose: the bitmap operations with AVX2: four addresses or slot numbers per instruction.
  * Owner:   slab; one constant table of 2 KiB.
  * Threads: pure functions over memory the caller owns.
- * Design:  [slab.bitmap.req.variants] [slab.bitmap.inv.room]
+ * Design:  [slab.req.bitmap-variants] [slab.inv.bitmap-room]
  * Source:  byte table as in simdjson and CRoaring ("index extraction"), D. Lemire and W. Mula.
  * Cost:    expand: 7 ns for a full word, 7.5 ns for any word of SPARSE_MAX bits or more, below that
  *          about 0.6 ns per bit and a mispredicted branch (docs/design/bitmap.md, table "expand").
@@ -36,7 +36,7 @@
 #define LIST_E 0x00030201u
 #define LIST_F 0x03020100u
 
-/* The positions of the set bits of a byte, from its halves; bytes past the last bit mean nothing. */
+/* The positions of the set bits of a byte, from its halves; what follows them means nothing. */
 #define BYTE(high, low, low_count) \
     ((uint64_t)LIST_##low | (uint64_t)(LIST_##high + 0x04040404u) << (8 * (low_count)))
 #define ROW(high)                                                                                 \
@@ -102,8 +102,9 @@ static unsigned expand_sparse(uint64_t word, uintptr_t base, size_t size, void *
 }
 
 /*
- * Many bits: a byte of the word at a time through the table, no branch on the bits. After k bytes at
- * most 8 k entries are written, and a store covers eight: never more than 64 in all.
+ * Many bits: a byte of the word at a time through the table, no branch on the bits. After k bytes
+ * out has moved by at most 8 k, and a turn stores eight: never more than 64 in all.
+ * [slab.inv.bitmap-room]
  */
 static unsigned expand_dense(uint64_t word, uintptr_t base, size_t size, void **out)
 {

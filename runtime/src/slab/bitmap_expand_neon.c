@@ -2,10 +2,10 @@
  * Purpose: the bitmap operations with NEON: two addresses or words per instruction.
  * Owner:   slab; no state.
  * Threads: pure functions over memory the caller owns.
- * Design:  [slab.bitmap.req.variants] [slab.bitmap.inv.room]
+ * Design:  [slab.req.bitmap-variants] [slab.inv.bitmap-room]
  * Source:  Arm C Language Extensions, Advanced SIMD; NEON is part of every aarch64.
- * Cost:    a full word is 32 stores of two addresses. Scattered bits and slot numbers use the plain C
- *          code: there is no 64-bit lane multiplication to gain by.
+ * Cost:    a full word is 32 stores of two addresses. Scattered bits and slot numbers are left to
+ *          plain C: without a table look-up per lane there is nothing to gain.
  */
 #include "slab/bitmap_expand.h"
 

@@ -1,10 +1,10 @@
 /*
- * What: the bitmap operations: every variant this processor runs gives the answers of a naive model,
- *       stays inside its output, and the reciprocal division is exact.
- * How:  exhaustive small patterns, random words of every density from a printed seed, guarded output,
- *       and every offset of a 256 KiB slab for every block size 8..32768 in steps of 8.
- * Shows: [slab.bitmap.req.variants] [slab.bitmap.req.dispatch] [slab.bitmap.inv.room]
- *        [slab.bitmap.inv.reciprocal]
+ * What: every variant of the bitmap operations that this processor runs gives the answers of a
+ *       naive model and stays inside its output, and the reciprocal division is exact.
+ * How:  exhaustive small patterns, random words of every density from a printed seed, guards behind
+ *       the output, and every offset of a 256 KiB slab for every block size 8..32768 step 8.
+ * Shows: [slab.req.bitmap-variants] [slab.req.bitmap-dispatch] [slab.inv.bitmap-room]
+ *        [slab.inv.reciprocal]
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -267,7 +267,7 @@ static void indices_refuse_the_tail_behind_the_last_slot(void **state)
     with_each_variant(check_tail);
 }
 
-/* The arithmetic of the variants, spelled once more: 64-bit product, upper half, check by product. */
+/* The arithmetic of the variants once more: 64-bit product, upper half, checked by product. */
 static void reciprocal_division_is_exact_for_every_offset_and_size(void **state)
 {
     uint64_t wrong_verdicts = 0;
