@@ -1,5 +1,6 @@
 /*
- * Purpose: writing bytes to a file descriptor without the C library's buffers.
+ * Purpose: writing bytes to a file descriptor without the C library's buffers, and the end of the
+ *          process.
  * Owner:   os. Threads: any; async-signal-safe, errno preserved, no allocation.
  * Design:  [os.req.output]
  */
@@ -14,5 +15,8 @@ bool emp_os_write_once(int fd, const char *text, size_t bytes);
 
 /* Writes all bytes, repeating short and interrupted writes; false: an error ended it. */
 bool emp_os_write_all(int fd, const char *text, size_t bytes);
+
+/* Ends the process with SIGABRT. */
+_Noreturn void emp_os_abort(void);
 
 #endif

@@ -23,13 +23,13 @@
 #include "sync/atomic.h"
 
 #ifndef PR_SET_VMA
-#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA           0x53564d41
 #define PR_SET_VMA_ANON_NAME 0
 #endif
 
 #define HUGE_2M_BYTES ((size_t)2 << 20)
 #define HUGE_1G_BYTES ((size_t)1 << 30)
-#define PROBE_BYTE 0xa5u
+#define PROBE_BYTE    0xa5u
 
 /* A system call with the question of the fault tests before it. */
 static long memory_call(enum emp_os_call kind, long number, struct emp_raw_args args)

@@ -8,6 +8,7 @@
 #include "os/os_output.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "os/linux/raw_syscall.h"
 
@@ -36,4 +37,9 @@ bool emp_os_write_all(int fd, const char *text, size_t bytes)
         bytes -= (size_t)wrote;
     }
     return true;
+}
+
+_Noreturn void emp_os_abort(void)
+{
+    abort();
 }
