@@ -26,7 +26,7 @@ def prose_of(text):
 
 
 def check_tags(tree, rooms):
-    """T1: a tag cited in code is defined in its room's design page. T2: what is defined is cited, `inv` by a test or audit."""
+    """T1: a cited tag is defined in its room's design page. T2: a defined tag is cited, `inv` by a test or audit."""
     pattern = tag_pattern(rooms)
     defined = {}
     for path in tree.under(DESIGN, ".md"):

@@ -1,4 +1,4 @@
-"""Sizes (files, functions, parameters, columns, nesting, #if, headers reached) and unfinished work: S1, S2, S4, S6, S7."""
+"""Sizes (files, functions, parameters, columns, nesting, #if, headers) and unfinished work: rules S1 to S7."""
 
 import ast
 import os

@@ -1,4 +1,4 @@
-"""Tidy: clang-tidy over runtime/src; an answer is kept in <build>/tidy until its file or a header it reaches changes."""
+"""Tidy: clang-tidy over runtime/src; an answer is kept in <build>/tidy until the file or a header changes."""
 
 import concurrent.futures
 import hashlib

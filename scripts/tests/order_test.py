@@ -33,7 +33,7 @@ class OrderTest(SeededTest):
         self.assert_reports(order, "O3", "no acquiring side")
 
     def test_raw_builtin(self):
-        self.change(SLAB_C, "return emp_load_acquire(flag);", "return emp_load_acquire(flag) + __atomic_load_n(flag, 0);")
+        self.change(SLAB_C, "(flag);\n}", "(flag) + __atomic_load_n(flag, 0);\n}")
         self.assert_reports(order, "O2", "__atomic_load_n")
 
     def test_volatile(self):

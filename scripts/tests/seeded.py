@@ -86,7 +86,8 @@ CLEAN = {
 def traceability():
     from checks.docs import ROWS
 
-    rows = [f"| {r}{n} | x | `runtime/tests/slab/slab_test.c` |" for r, last in ROWS.items() for n in range(1, last + 1)]
+    ids = [f"{letter}{number}" for letter, last in ROWS.items() for number in range(1, last + 1)]
+    rows = [f"| {row} | x | `runtime/tests/slab/slab_test.c` |" for row in ids]
     return CLEAN["docs/traceability.md"] + "\n".join(rows) + "\n"
 
 

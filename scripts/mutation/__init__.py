@@ -1,0 +1,1 @@
+"""Mutation testing behind scripts/mutate."""
