@@ -1,6 +1,6 @@
 /*
- * Purpose: assertions. emp_check is always live, emp_assert only when EMP_DEBUG is 1; a failure is a
- *          bug of ours or damage done to us, so it never returns.
+ * Purpose: assertions. emp_check is always live, emp_assert only when EMP_DEBUG is 1; a failure is
+ *          a bug of ours or damage done to us, so it never returns.
  * Owner:   base. The hook that prints belongs to the room that can write; without one: a trap.
  * Threads: any; async-signal-safe.
  * Design:  [base.req.check]

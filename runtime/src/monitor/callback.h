@@ -3,8 +3,8 @@
  * Owner:   monitor. One cell per callback, static.
  * Threads: get: any, async-signal-safe. set: any, not from a signal handler.
  * Design:  [monitor.proto.callback] [monitor.inv.callback-pair]
- * Source:  the version check of a sequence lock, on two slots so that a reader never waits for a writer
- *          that was interrupted.
+ * Source:  the version check of a sequence lock, on two slots so that a reader never waits for a
+ *          writer that was interrupted.
  * Cost:    get: four loads.
  *
  * Roles: many readers, writers one at a time (mutex).

@@ -25,7 +25,7 @@ void emp_emitter_text(struct emp_emitter *emitter, const char *text);
 /* Appends a text as a JSON string with quotes and escapes. */
 void emp_emitter_json_string(struct emp_emitter *emitter, const char *text);
 
-/* Appends a number: decimal, hexadecimal with 0x, or a fraction with three digits (value / 1000). */
+/* Appends a number: decimal, hexadecimal with 0x, or thousandths as a fraction of three digits. */
 void emp_emitter_decimal(struct emp_emitter *emitter, uint64_t value);
 void emp_emitter_hex(struct emp_emitter *emitter, uint64_t value);
 void emp_emitter_milli(struct emp_emitter *emitter, uint64_t thousandths);

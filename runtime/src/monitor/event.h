@@ -1,8 +1,8 @@
 /*
  * Purpose: events of the allocator, handed to one registered function.
  * Owner:   monitor. An event lives on its emitter's stack, the callback copies what it keeps.
- * Threads: any; the emitter holds no lock of ours. The callback may allocate and free: events that this
- *          causes in the same thread are counted and dropped, so that it cannot call itself for ever.
+ * Threads: any; the emitter holds no lock of ours. The callback may allocate and free: events that
+ *          this causes in the same thread are counted and dropped: it cannot call itself for ever.
  * Design:  [monitor.req.event] [monitor.inv.event-no-nesting]
  * Cost:    without a callback four loads; with one, a clock reading and the call.
  */

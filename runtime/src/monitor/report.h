@@ -39,7 +39,7 @@ void emp_report_set_policy(enum emp_report_policy policy);
 /* Sets a function that decides; NULL returns to the policy. True means continue. */
 void emp_report_set_decider(bool (*decide)(const struct emp_report *report, void *arg), void *arg);
 
-/* Reports; returns only when the policy or the decider says continue: the block is then left alone. */
+/* Reports; returns only when the policy or the decider says continue: the block is left alone. */
 void emp_report_misuse(const struct emp_report *report);
 
 /* Reports so far, all codes. */
@@ -53,7 +53,7 @@ const char *emp_report_advice(enum emp_report_code code);
 /* Writes an internal failure (broken invariant, refused first page) in one write, then aborts. */
 _Noreturn void emp_report_fatal(const char *what, const char *where);
 
-/* In a forked child: forgets threads that were in the middle of setting a decider or of a report. */
+/* In a forked child: forgets threads that were setting a decider or writing a report. */
 void emp_report_reset_in_child(void);
 
 /* The text of the last report, for core dumps. */

@@ -14,7 +14,7 @@ uint64_t emp_os_now_ns(void);
 /* Like emp_os_now_ns with the resolution of the timer tick (1-4 ms). About 5 ns. */
 uint64_t emp_os_now_coarse_ns(void);
 
-/* Moves both clocks forward by ns, so that tests need not wait. Never used by the library itself. */
+/* Moves both clocks forward by ns, so that tests need not wait. The library never calls it. */
 void emp_os_clock_advance(uint64_t ns);
 
 #endif

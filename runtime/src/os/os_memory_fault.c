@@ -1,7 +1,6 @@
 /*
  * Purpose: the counters and the plan behind os_fault.h. Empty unless EMP_FAULT is 1.
- * Owner:   os; the plan is written while no other thread is in the library, or tolerates that a call
- *          in flight still sees the old plan.
+ * Owner:   os; the plan is written while no other thread is in the library.
  * Threads: any.
  * Design:  [os.proto.fault]
  * Cost:    two atomic additions per system call in fault builds.

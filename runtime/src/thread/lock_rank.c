@@ -1,6 +1,6 @@
 /*
- * Purpose: asserts in debug builds that locks are waited for in the order of lock_rank.def. Empty in
- *          others, which have no memory to spare in every thread.
+ * Purpose: asserts in debug builds that locks are waited for in the order of lock_rank.def. Empty
+ *          in others, which have no memory to spare in every thread.
  * Owner:   thread; one array per thread.
  * Threads: each its own.
  * Design:  [thread.inv.lock-order]

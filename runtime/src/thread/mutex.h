@@ -53,7 +53,7 @@ void emp_mutex_reset_in_child(struct emp_mutex *mutex);
 EMP_COLD void emp_mutex_lock_slow(struct emp_mutex *mutex);
 EMP_COLD void emp_mutex_wake_one(struct emp_mutex *mutex);
 
-/* Debug builds: what this thread holds. check_wait asserts that waiting for mutex keeps the order. */
+/* Debug builds: what this thread holds; check_wait asserts that waiting keeps the order. */
 void emp_lock_rank_check_wait(const struct emp_mutex *mutex);
 void emp_lock_rank_push(const struct emp_mutex *mutex);
 void emp_lock_rank_pop(const struct emp_mutex *mutex);

@@ -41,6 +41,19 @@ static long memory_call(enum emp_os_call kind, long number, struct emp_raw_args 
     return emp_raw_syscall(number, args);
 }
 
+/*
+ * The kernel gives an address to a second thread only after the first has unmapped it. TSan does
+ * not see that through raw system calls, so its builds say it with an atomic.
+ */
+static void memory_show_address_order(void)
+{
+    static uint32_t address_order; /* atomic: address-order. Written in TSan builds only */
+    if (EMP_TSAN) {
+        /* order(address-order): acq_rel; accesses before munmap come before those after mmap */
+        emp_fetch_add_acq_rel(&address_order, 1u);
+    }
+}
+
 /* mmap of anonymous private memory; NULL when refused. */
 static char *memory_mmap(enum emp_os_call kind, size_t bytes, int protection, int flags)
 {
@@ -51,12 +64,14 @@ static char *memory_mmap(enum emp_os_call kind, size_t bytes, int protection, in
         .e = -1,
     };
     const long result = memory_call(kind, SYS_mmap, args);
+    memory_show_address_order();
     return emp_raw_failed(result) ? NULL : (char *)result;
 }
 
 static bool memory_munmap(char *base, size_t bytes)
 {
     const struct emp_raw_args args = {.a = (long)base, .b = (long)bytes};
+    memory_show_address_order();
     return !emp_raw_failed(memory_call(EMP_OS_CALL_UNMAP, SYS_munmap, args));
 }
 
@@ -155,7 +170,7 @@ static uint32_t purge_knowledge; /* atomic, relaxed: a fact that every thread fi
 static bool memory_purge_probing(unsigned char *base, size_t bytes)
 {
     const unsigned char before = *base;
-    /* order(purge-fact): relaxed; a plain byte of a free range, atomic so that it is really written */
+    /* order(purge-fact): relaxed; a byte of a free range, atomic so that it is really written */
     emp_store_relaxed(base, (unsigned char)PROBE_BYTE);
     if (!memory_madvise(EMP_OS_CALL_PURGE, base, bytes, MADV_DONTNEED)) {
         /* order(purge-fact): relaxed; as above */
@@ -253,7 +268,9 @@ void *emp_os_remap(void *base, size_t old_bytes, size_t new_bytes, bool may_move
         .c = (long)new_bytes,
         .d = may_move ? MREMAP_MAYMOVE : 0,
     };
+    memory_show_address_order();
     const long result = memory_call(EMP_OS_CALL_REMAP, SYS_mremap, args);
+    memory_show_address_order();
     return emp_raw_failed(result) ? NULL : (void *)result;
 }
 

@@ -1,9 +1,9 @@
 /*
- * Purpose: system calls without the C library's wrappers: programs interpose mmap, madvise and write,
- *          and their versions may call malloc; errno is not touched either.
+ * Purpose: system calls without the C library's wrappers: programs interpose mmap, madvise and
+ *          write, and their versions may call malloc; errno is not touched either.
  * Owner:   os/linux. Threads: any; async-signal-safe.
  * Design:  [os.req.raw]
- * Source:  System V ABI AMD64 A.2.1; Linux man-pages syscall(2), "Architecture calling conventions".
+ * Source:  System V ABI AMD64 A.2.1; Linux man-pages syscall(2).
  */
 #ifndef EMP_OS_LINUX_RAW_SYSCALL_H
 #define EMP_OS_LINUX_RAW_SYSCALL_H

@@ -155,8 +155,8 @@ static size_t spawn_stack_bytes(void)
 }
 
 /*
- * Creates the thread, detached. A small stack is refused where the static thread-local storage of the
- * program is larger; the second attempt leaves the size to the system.
+ * Creates the thread, detached. A small stack is refused where the static thread-local storage of
+ * the program is larger; the second attempt leaves the size to the system.
  */
 static bool spawn_create(struct spawn_slot *slot)
 {
