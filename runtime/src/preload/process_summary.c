@@ -1,0 +1,128 @@
+/*
+ * Purpose: what the drop-in does when it is loaded and when the process ends: it offers the next free in
+ *          line for foreign pointers, and prints the summary ECHOMEM_STATS asks for.
+ * Owner:   preload. The state is written by the constructor, before the program's own threads exist,
+ *          and read by the destructor.
+ * Design:  [preload.req.summary] [preload.req.foreign]
+ * Source:  coreutils lib/closeout.c closes standard error before destructors run, so the summary has a
+ *          descriptor of its own, made only when a summary was asked for.
+ * Cost:    one symbol search at load; nothing while the program runs.
+ */
+#define _GNU_SOURCE /* RTLD_NEXT, program_invocation_short_name */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/memory_monitor.h"
+#include "core/foreign.h"
+#include "preload/usage.h"
+
+#define STANDARD_ERROR 2
+#define LOWEST_OWN_FD  100 /* out of the way of programs that count on the low numbers */
+#define HEADLINE_BYTES 320
+
+enum summary_format { SUMMARY_NONE = 0, SUMMARY_TEXT, SUMMARY_JSON };
+
+/* Where the summary goes, and the identity of that file: a number may be closed and used again. */
+struct summary {
+    enum summary_format format;
+    int fd; /* duplicate of standard error; -1: none could be made */
+    dev_t device;
+    ino_t inode;
+};
+
+static struct summary summary = {SUMMARY_NONE, -1, 0, 0};
+static void (*next_free)(void *ptr); /* const after load */
+
+/* True when fd is the file that standard error was at load. */
+static bool is_same_file(int fd)
+{
+    struct stat status;
+
+    return fd >= 0 && fstat(fd, &status) == 0 && status.st_dev == summary.device &&
+           status.st_ino == summary.inode;
+}
+
+/* The value in force of the option `stats`. */
+static enum summary_format wanted_format(void)
+{
+    struct emp_option_info info;
+
+    for (size_t index = 0; emp_option_describe(index, &info) == EMP_OK; ++index) {
+        if (strcmp(info.name, "stats") != 0) {
+            continue;
+        }
+        if (strcmp(info.current_text, "json") == 0) {
+            return SUMMARY_JSON;
+        }
+        if (strcmp(info.current_text, "text") == 0) {
+            return SUMMARY_TEXT;
+        }
+    }
+    return SUMMARY_NONE;
+}
+
+static void forward_foreign(void *ptr)
+{
+    next_free(ptr);
+}
+
+__attribute__((constructor)) static void drop_in_load(void)
+{
+    int saved_errno = errno;
+    struct stat status;
+
+    next_free = (void (*)(void *))dlsym(RTLD_NEXT, "free");
+    if (next_free != NULL) {
+        emp_foreign_set_forward(forward_foreign);
+    }
+    summary.format = wanted_format();
+    if (summary.format != SUMMARY_NONE && fstat(STANDARD_ERROR, &status) == 0) {
+        summary.device = status.st_dev;
+        summary.inode = status.st_ino;
+        summary.fd = fcntl(STANDARD_ERROR, F_DUPFD_CLOEXEC, LOWEST_OWN_FD);
+    }
+    errno = saved_errno;
+}
+
+/* One line that scripts look for; numbers of the process, in one write. */
+static void write_headline(int fd, const struct emp_stats *stats)
+{
+    char line[HEADLINE_BYTES];
+    int bytes = snprintf(line, sizeof(line),
+                         "echomem: served %llu allocations (reuse inside a thread's cache is not "
+                         "counted) in %.64s, process %d: %llu bytes in use, %llu returned to the "
+                         "system\n",
+                         (unsigned long long)stats->allocations, program_invocation_short_name,
+                         (int)getpid(), (unsigned long long)stats->allocated,
+                         (unsigned long long)stats->purged);
+
+    if (bytes > 0 && write(fd, line, (size_t)bytes) < 0) {
+        return; /* nobody is left to be told */
+    }
+}
+
+__attribute__((destructor)) static void drop_in_unload(void)
+{
+    struct emp_usage usage;
+    int saved_errno = errno;
+    int fd = is_same_file(summary.fd) ? summary.fd : STANDARD_ERROR;
+
+    if (summary.format == SUMMARY_NONE || !is_same_file(fd)) {
+        return;
+    }
+    if (summary.format == SUMMARY_JSON) {
+        (void)emp_stats_print(fd, EMP_STATS_JSON);
+    } else {
+        emp_usage_read(&usage);
+        write_headline(fd, &usage.stats);
+        (void)emp_stats_print(fd, EMP_STATS_TEXT);
+    }
+    errno = saved_errno;
+}
