@@ -10,7 +10,7 @@ import subprocess
 from .source import Finding, includes_of
 
 SOURCE = "runtime/src/"
-LINE = re.compile(r"^(.*?):(\d+):\d+: (?:error|warning): (.*)$")
+LINE = re.compile(r"^(.*?):(\d+):\d+: (?:error|warning): (.*?)(?:,-warnings-as-errors\])?$")
 
 
 def commands(tree):
@@ -55,12 +55,10 @@ def ask(tree, path, command):
             return json.load(f)
     full = ["clang-tidy", "--quiet", "-p", tree.build_dir, os.path.join(tree.root, path)]
     result = subprocess.run(full, cwd=tree.root, capture_output=True, text=True, check=False)
-    found = []
-    for line in result.stdout.splitlines():
-        match = LINE.match(line)
-        if match:
-            found.append([os.path.relpath(match.group(1), tree.root), int(match.group(2)), match.group(3)])
-    if result.returncode and not found:
+    matches = [match for match in map(LINE.match, result.stdout.splitlines()) if match]
+    found = [[os.path.relpath(m.group(1), tree.root), int(m.group(2)), m.group(3)] for m in matches]
+    found = [f for f in found if not f[0].startswith("..")]  # a system header is not ours to mend
+    if result.returncode and not matches:
         found.append([path, 1, "clang-tidy failed: " + (result.stderr.strip() or result.stdout.strip())[-300:]])
     os.makedirs(os.path.dirname(cache), exist_ok=True)
     with open(cache, "w", encoding="utf-8") as f:
