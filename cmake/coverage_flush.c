@@ -1,5 +1,6 @@
 /*
- * Purpose: coverage of processes that end early; the counters are written before abort or _exit ends them.
+ * Purpose: coverage of processes that end early; the counters are written before abort or _exit
+ *          ends them.
  * Owner:   the coverage build; linked to every test.
  * Threads: whichever ends the process.
  * Source:  GCC manual, "Profiling and Test Coverage in Freestanding Environments" (__gcov_dump).
