@@ -12,10 +12,10 @@ BENCHTIME ?= 10s
 help: ## this list
 	@echo 'usage: make <target> [PRESET=release] [JOBS=2] [ARGS=...]'
 	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile | expand -t 14
-	@echo 'presets: release debug audit secure fault asan ubsan tsan coverage fuzz'
+	@echo 'presets: release debug audit secure fault asan ubsan tsan coverage fuzz aarch64'
 
 build: ## libraries, tool and programs, in build/ (other presets: build/<preset>/)
-	@scripts/setup build
+	@scripts/setup $(if $(filter aarch64,$(PRESET)),cross,build)
 	@scripts/build $(PRESET) $(JOBS)
 
 run: ## real programs under our malloc, beside glibc and the other allocators installed (under 2 minutes)
@@ -24,7 +24,7 @@ run: ## real programs under our malloc, beside glibc and the other allocators in
 	@scripts/run_demo $(ARGS)
 
 test: ## build and run every test; ends with the summary of ctest
-	@scripts/setup test
+	@scripts/setup $(if $(filter aarch64,$(PRESET)),cross,test)
 	@scripts/build $(PRESET) $(JOBS)
 	@cd $(DIR) && ctest -j$(JOBS) --output-on-failure $(ARGS)
 
