@@ -1,5 +1,9 @@
-"""Atomic orders: every access says why its order is enough, and every tag has both sides (rules O1 to O3)."""
+"""Atomic orders: every access says why its order is enough, and every tag has both sides (rules O1 to O4).
 
+docs/memory-order.md lists the tags with their sides; `scripts/check --write order` renews it.
+"""
+
+import os
 import re
 
 from .source import Finding, code_of, comments_of, line_of
@@ -7,6 +11,7 @@ from .source import Finding, code_of, comments_of, line_of
 SOURCE = "runtime/src/"
 ATOMIC = SOURCE + "sync/atomic.h"
 EXPORT = SOURCE + "core/pool_export.h"
+PAGE = "docs/memory-order.md"
 REACH = 3
 TAG = re.compile(r"\border\(([\w.\-]+)\):((?:(?!\*/|\border\().)*)", re.DOTALL)
 RAW = re.compile(r"\b(__atomic_\w+|__sync_\w+|atomic_\w+|_Atomic|stdatomic\.h|__ATOMIC_\w+)\b")
@@ -74,11 +79,47 @@ def check_raw(tree, path):
             yield Finding(path, line, "O2", "volatile orders nothing between threads: use sync/atomic.h")
 
 
-def run(tree):
-    known = operations(tree)
-    found, sides = [], {}
+def page_of(sides):
+    """The generated page: per tag, which files hold its releasing, acquiring and relaxed sides."""
+    lines = [
+        "# Memory orders",
+        "",
+        "Generated from the `order(<tag>):` comments by `scripts/check --write order`. A tag that only has relaxed",
+        "accesses publishes nothing; its comments say why that is enough.",
+        "",
+        "| tag | releasing side | acquiring side | relaxed |",
+        "|---|---|---|---|",
+    ]
+    for tag, uses in sorted(sides.items()):
+        cells = [
+            sorted({path[len(SOURCE) :] for order, path, _ in uses if order in orders})
+            for orders in (RELEASING, ACQUIRING, {"relaxed"})
+        ]
+        lines.append(f"| `{tag}` | " + " | ".join(", ".join(f"`{c}`" for c in cell) or "-" for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def collect(tree):
+    """(findings of the accesses, {tag: [(order, path, line)]})."""
+    known, found, sides = operations(tree), [], {}
     for path in tree.under(SOURCE, ".c", ".h", ".def"):
         found += check_raw(tree, path)
         if path != ATOMIC:
             found += check_accesses(tree, path, known, sides)
-    return found + list(check_sides(sides))
+    return found, sides
+
+
+def write(tree):
+    full = os.path.join(tree.root, PAGE)
+    os.makedirs(os.path.dirname(full), exist_ok=True)
+    with open(full, "w", encoding="utf-8") as out:
+        out.write(page_of(collect(tree)[1]))
+    tree.forget(PAGE)
+
+
+def run(tree):
+    found, sides = collect(tree)
+    found += check_sides(sides)
+    if not tree.has(PAGE) or tree.text(PAGE) != page_of(sides):
+        found.append(Finding(PAGE, 1, "O4", "is not what the comments say: run scripts/check --write order"))
+    return found

@@ -52,6 +52,10 @@ class Tree:
     def has(self, path):
         return os.path.exists(os.path.join(self.root, path))
 
+    def forget(self, path):
+        """Called after a file was rewritten."""
+        self._text.pop(path, None)
+
     def text(self, path):
         if path not in self._text:
             with open(os.path.join(self.root, path), encoding="utf-8", errors="replace") as f:

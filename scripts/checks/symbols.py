@@ -27,7 +27,7 @@ def write(tree):
     for library, listing in present(tree):
         with open(os.path.join(tree.root, listing), "w", encoding="utf-8") as out:
             out.write("\n".join(exported(library)) + "\n")
-        tree._text.pop(listing, None)
+        tree.forget(listing)
 
 
 def run(tree):

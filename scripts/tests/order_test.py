@@ -1,12 +1,29 @@
 """Seeded faults of the atomic-order check."""
 
 from checks import order
+from checks.source import Tree
 from tests.seeded import SeededTest
 
 SLAB_C = "runtime/src/slab/slab.c"
 
 
 class OrderTest(SeededTest):
+
+    def findings(self, checker):
+        if not self.page_is_the_fault:
+            checker.write(Tree(self.root))
+        return super().findings(checker)
+
+    def setUp(self):
+        super().setUp()
+        self.page_is_the_fault = False
+
+    def test_stale_page(self):
+        order.write(Tree(self.root))
+        self.change(SLAB_C, "slab-flag", "slab-state")
+        self.page_is_the_fault = True
+        self.assert_reports(order, "O4", "run scripts/check --write order")
+
     def test_clean_tree_passes(self):
         self.assertEqual(self.findings(order), [])
 
