@@ -10,6 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/compiler.h"
+
+/*
+ * Rounds in which an ending thread calls on_exit; POSIX promises four rounds of key destructors. The
+ * sanitizers end their own account of the thread in the last of them, so there we keep out of it.
+ */
+#define EMP_LIFECYCLE_EXIT_ROUNDS (EMP_ASAN || EMP_TSAN ? 3 : 4)
+
 /* Called around fork in the order prepare, then parent or child. */
 struct emp_fork_hooks {
     void (*prepare)(void);

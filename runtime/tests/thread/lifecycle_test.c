@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -89,7 +88,7 @@ static void an_ending_thread_gets_every_round_and_exactly_one_last_one(void **st
     assert_int_equal(pthread_create(&thread, NULL, attached_body, &ending), 0);
     assert_int_equal(pthread_join(thread, &result), 0);
     assert_non_null(result);
-    assert_int_equal(ending.rounds, PTHREAD_DESTRUCTOR_ITERATIONS);
+    assert_int_equal(ending.rounds, EMP_LIFECYCLE_EXIT_ROUNDS);
     assert_int_equal(ending.last_rounds, 1);
     assert_int_equal(ending.after_last, 0);
     assert_false(ending.attach_after_last);
@@ -103,7 +102,7 @@ static void other_destructor(void *arg)
 {
     const uintptr_t round = (uintptr_t)arg;
     other_ending.others_after_last += other_ending.last_rounds;
-    if (round < PTHREAD_DESTRUCTOR_ITERATIONS - 1) {
+    if (round < EMP_LIFECYCLE_EXIT_ROUNDS - 1) {
         pthread_setspecific(other_key, (void *)(round + 1));
     }
 }
@@ -114,7 +113,7 @@ static void *other_key_body(void *arg)
     return attached_body(arg);
 }
 
-static void destructors_of_other_keys_still_find_the_cache_in_the_first_three_rounds(void **state)
+static void destructors_of_other_keys_still_find_the_cache_before_the_last_round(void **state)
 {
     (void)state;
     pthread_t thread;
@@ -318,8 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_ending_thread_gets_every_round_and_exactly_one_last_one),
-        cmocka_unit_test(
-            destructors_of_other_keys_still_find_the_cache_in_the_first_three_rounds),
+        cmocka_unit_test(destructors_of_other_keys_still_find_the_cache_before_the_last_round),
         cmocka_unit_test(a_thread_that_never_attached_gets_no_exit_round),
         cmocka_unit_test(fork_runs_prepare_first_then_one_hook_on_each_side_and_keeps_errno),
         cmocka_unit_test(a_spawned_thread_blocks_all_signals_is_detached_and_has_the_name),

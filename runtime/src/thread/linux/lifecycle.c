@@ -29,7 +29,9 @@
 #define NS_SLEEP_MAX    (3600ull * 1000000000ull)
 
 /* Where a thread is on its way out, one byte per thread. */
-enum exit_round { EXIT_NONE = 0, EXIT_DONE = PTHREAD_DESTRUCTOR_ITERATIONS };
+enum exit_round { EXIT_NONE = 0, EXIT_DONE = EMP_LIFECYCLE_EXIT_ROUNDS };
+
+_Static_assert(EXIT_DONE <= PTHREAD_DESTRUCTOR_ITERATIONS, "the C library offers these rounds");
 
 /* What a new thread has to know; states: free, taken by a spawner, free again after the copy. */
 struct spawn_slot {
