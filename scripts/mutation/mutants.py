@@ -90,10 +90,10 @@ def mutants_of(path, text):
     found = []
     for begin, end in _spans(text):
         for finder in (_operators, _words, _statements):
-            for start, stop, old, new in finder(code, begin, end):
+            for start, stop, _, new in finder(code, begin, end):
                 line = line_of(code, start)
                 if line not in ignored:
-                    found.append(Mutant(path, line, start, stop, old, new))
+                    found.append(Mutant(path, line, start, stop, text[start:stop], new))
     return found
 
 
