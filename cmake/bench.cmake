@@ -1,6 +1,7 @@
-# runtime_test and performance_test: two mains over the same workloads.
+# runtime_test and performance_test: two mains over the same workloads. Only micro/ sees the rooms' headers.
 set(bench_dir ${PROJECT_SOURCE_DIR}/runtime/bench)
-file(GLOB bench_common CONFIGURE_DEPENDS ${bench_dir}/support/*.c ${bench_dir}/workload/*.c)
+file(GLOB bench_common CONFIGURE_DEPENDS
+  ${bench_dir}/support/*.c ${bench_dir}/workload/*.c ${bench_dir}/micro/*.c)
 file(GLOB runtime_sources CONFIGURE_DEPENDS ${bench_dir}/*.c)
 list(FILTER runtime_sources EXCLUDE REGEX "/performance_test\\.c$")
 if(NOT TARGET echomem_static)

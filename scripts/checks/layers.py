@@ -171,11 +171,13 @@ def allowed_in_tests(folder, rooms):
 
 
 def check_users(tree, rooms):
-    """L12: tests see their room and what it sees; facade tests, benches and examples see the public headers."""
+    """L12: tests see their room and what it sees; facade tests, benches (but micro/) and examples see public headers."""
     for path in tree.under("", ".c", ".h", ".cc"):
         parts = path.split("/")
         if path.startswith("runtime/tests/") and len(parts) > 3:
             allowed, public = allowed_in_tests(parts[2], rooms), parts[2] in PUBLIC_ONLY
+        elif path.startswith("runtime/bench/micro/"):
+            allowed, public = set(rooms), False
         elif path.startswith(("runtime/bench/", "runtime/fuzz/", "examples/")):
             allowed, public = {"core"}, True
         else:
