@@ -29,6 +29,7 @@ class Room:
         self.platform = row["system"].split() == ["*"]
         self.system = set(row["system"].split()) | set(common["system"].split())
         self.libc = set(row["libc"].split()) | set(common["libc"].split())
+        self.inline = set(row.get("inline", "").split())
 
 
 def read_rooms(tree):
@@ -211,7 +212,8 @@ def check_symbols(tree, rooms):
                 yield Finding(where, 1, "L10", f"external symbol {symbol} does not start with emp_")
         if not objects[name] or name == "tool":
             continue
-        reachable = set().union(defined[name], *(defined[r] for r in room.rooms))
+        lower = [rooms[r] for r in room.rooms]
+        reachable = set().union(defined[name], *(defined[r.name] for r in lower), *(r.inline for r in lower))
         for symbol in sorted(set(nm(objects[name], "-u"))):
             if symbol in reachable or symbol in room.libc:
                 continue

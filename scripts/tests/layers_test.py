@@ -113,6 +113,11 @@ class SymbolsBehindIncludes(SeededTest):
         self.compile("slab", "extern int getpid(void); int emp_slab_a(void) { return getpid(); }")
         self.assert_reports(layers, "L10", "getpid")
 
+    def test_libc_call_of_an_inline_function_below(self):
+        self.plant("scripts/layers.conf", LAYERS.replace("[sync]\n", "[sync]\ninline = getpid\n"))
+        self.compile("slab", "extern int getpid(void); int emp_slab_a(void) { return getpid(); }")
+        self.assertEqual(self.findings(layers), [])
+
     def test_external_name_without_prefix(self):
         self.compile("slab", "int slab_count(void) { return 1; }")
         self.assert_reports(layers, "L10", "slab_count")
