@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 
-from checks import format, headers, scripts, symbols, tidy
+from checks import format, headers, scripts, symbols, tidy, unused
 from tests.seeded import SeededTest
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -91,6 +91,26 @@ class SymbolsTest(SeededTest):
         self.link("libechomem_malloc.so", source, "ECHOMEM_0.1 { global: malloc; };")
         self.plant("abi/malloc_symbols.txt", "malloc@@ECHOMEM_0.1\n")
         self.assert_reports(symbols, "L10", "outside every version node")
+
+
+class UnusedTest(SeededTest):
+    def build(self, slab):
+        folder = os.path.join(self.root, "build", "CMakeFiles", "echomem_{}.dir", "runtime", "src", "{}")
+        for room, text in (("slab", slab), ("core", "void emp_b(void); void emp_a(void) { emp_b(); }")):
+            place = folder.format(room, room)
+            os.makedirs(place, exist_ok=True)
+            command = ["gcc", "-x", "c", "-c", "-", "-o", os.path.join(place, room + ".c.o")]
+            subprocess.run(command, input=text, text=True, check=True)
+        command = ["gcc", "-shared", "-fPIC", "-nostdlib", "-x", "c", "-", "-o", self.root + "/build/libechomem.so"]
+        subprocess.run(command, input="void emp_a(void) {}", text=True, check=True)
+
+    def test_every_function_is_used_or_public(self):
+        self.build("void emp_b(void) {}")
+        self.assertEqual(self.findings(unused), [])
+
+    def test_function_that_nobody_calls(self):
+        self.build("void emp_b(void) {} void emp_c(void) {}")
+        self.assert_reports(unused, "U1", "emp_c")
 
 
 class TidyTest(SeededTest):
