@@ -15,7 +15,7 @@ void emp_check_set_hook(emp_check_hook *hook)
     check_hook = hook;
 }
 
-_Noreturn void emp_check_failed(const char *what, const char *where)
+EMP_NORETURN void emp_check_failed(const char *what, const char *where)
 {
     if (check_hook != NULL) {
         check_hook(what, where);

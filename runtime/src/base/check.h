@@ -41,6 +41,6 @@ typedef void emp_check_hook(const char *what, const char *where);
 void emp_check_set_hook(emp_check_hook *hook);
 
 /* Ends the process by way of the hook. */
-_Noreturn EMP_COLD void emp_check_failed(const char *what, const char *where);
+EMP_NORETURN EMP_COLD void emp_check_failed(const char *what, const char *where);
 
 #endif

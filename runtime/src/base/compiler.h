@@ -13,6 +13,7 @@
 #define EMP_NOINLINE      __attribute__((noinline))
 #define EMP_COLD          __attribute__((cold, noinline))
 #define EMP_ALWAYS_INLINE inline __attribute__((always_inline))
+#define EMP_NORETURN      __attribute__((noreturn))
 #define EMP_NODISCARD     __attribute__((warn_unused_result))
 #define EMP_EXPORT        __attribute__((visibility("default")))
 #define EMP_PRINTF(f, a)  __attribute__((format(printf, f, a)))

@@ -205,7 +205,7 @@ void emp_report_misuse(const struct emp_report *report)
     emp_os_set_errno(saved_errno);
 }
 
-_Noreturn void emp_report_fatal(const char *what, const char *where)
+EMP_NORETURN void emp_report_fatal(const char *what, const char *where)
 {
     report_depth++;
     if (report_depth <= REPORT_DEPTH_MAX) {

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/compiler.h"
+
 /* One per line of report.def: EMP_REPORT(enumerator, "E1001", "text", "advice"). */
 enum emp_report_code {
 #define EMP_REPORT(name, code, text, advice) EMP_REPORT_##name,
@@ -51,7 +53,7 @@ const char *emp_report_text(enum emp_report_code code);
 const char *emp_report_advice(enum emp_report_code code);
 
 /* Writes an internal failure (broken invariant, refused first page) in one write, then aborts. */
-_Noreturn void emp_report_fatal(const char *what, const char *where);
+EMP_NORETURN void emp_report_fatal(const char *what, const char *where);
 
 /* In a forked child: forgets threads that were setting a decider or writing a report. */
 void emp_report_reset_in_child(void);

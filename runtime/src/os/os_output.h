@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/compiler.h"
+
 /* One write(2) of the bytes; false when the system took none of them. */
 bool emp_os_write_once(int fd, const char *text, size_t bytes);
 
@@ -17,6 +19,6 @@ bool emp_os_write_once(int fd, const char *text, size_t bytes);
 bool emp_os_write_all(int fd, const char *text, size_t bytes);
 
 /* Ends the process with SIGABRT. */
-_Noreturn void emp_os_abort(void);
+EMP_NORETURN void emp_os_abort(void);
 
 #endif

@@ -13,8 +13,8 @@
 #include "base/compiler.h"
 
 /*
- * Rounds in which an ending thread calls on_exit; POSIX promises four rounds of key destructors. The
- * sanitizers end their own account of the thread in the last of them, so there we keep out of it.
+ * Rounds in which an ending thread calls on_exit; POSIX promises four rounds of key destructors.
+ * The sanitizers end their own account of the thread in the last of them, so there we keep out.
  */
 #define EMP_LIFECYCLE_EXIT_ROUNDS (EMP_ASAN || EMP_TSAN ? 3 : 4)
 

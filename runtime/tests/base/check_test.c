@@ -1,6 +1,6 @@
 /*
- * Purpose: a failed check reaches the hook with its text and place, ends the process without a hook,
- *          and costs nothing when it holds; assertions are evaluated in debug builds only.
+ * Purpose: a failed check reaches the hook with its text and place and ends the process without a
+ *          hook; assertions are evaluated in debug builds only.
  * Design:  [base.req.check]
  */
 #include <setjmp.h>

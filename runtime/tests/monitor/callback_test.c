@@ -1,6 +1,6 @@
 /*
- * Purpose: a pair is never read half old, half new, while two threads replace it; a writer that a fork
- *          left behind does not stop the child.
+ * Purpose: a pair is never read half old, half new, while two threads replace it; a writer that a
+ *          fork left behind does not stop the child.
  * Design:  [monitor.proto.callback] [monitor.inv.callback-pair]
  */
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /*
- * Purpose: the text of a report, its single write, the decision after it, and reports inside reports.
- *          Each report is made in a child whose standard error is a packet pipe: one packet per write.
+ * Purpose: the text of a report, its single write, the decision after it, reports inside reports.
+ *          Each is made in a child whose standard error is a packet pipe: one packet per write.
  * Design:  [monitor.req.report] [monitor.inv.one-write] [monitor.inv.report-no-recursion]
  */
 #define _GNU_SOURCE

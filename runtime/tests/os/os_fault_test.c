@@ -1,6 +1,6 @@
 /*
- * Purpose: the fault plan itself, and every function of the os room under every refusal. Runs only in
- *          builds that can refuse.
+ * Purpose: the fault plan itself, and every function of the os room under every refusal. Runs only
+ *          in builds that can refuse.
  * Design:  [os.proto.fault] [os.inv.no-change-on-failure] [os.inv.purged-is-zero]
  */
 #define _GNU_SOURCE
@@ -30,7 +30,7 @@ static int disarm(void **state)
     return 0;
 }
 
-/* Answers of ten advise calls in a row as a text of 0 (failed) and 1. */
+/* Answers of ten commit calls in a row as a text of 0 (failed) and 1. */
 static void answers(char text[11])
 {
     char *const base = emp_os_map(4 * MIB, 2 * MIB, EMP_OS_PAGES_NORMAL, NULL);

@@ -19,7 +19,7 @@
 #define THREADS 8
 #define ROUNDS  50000
 
-/* What the mutex of the counting tests protects: plain fields, so that TSan sees a missing order. */
+/* What the mutex of the counting tests protects: plain fields, where TSan sees missing order. */
 struct counted {
     struct emp_mutex mutex;
     uint64_t entered;
@@ -134,7 +134,7 @@ static void *sleep_body(void *arg)
     return NULL;
 }
 
-/* A waiter that spun for ever would use 300 ms of processor time; one that slept uses microseconds. */
+/* A waiter that spins would use 300 ms of processor time; one that sleeps uses microseconds. */
 static void mutex_waiters_sleep_and_all_are_woken_by_unlocks(void **state)
 {
     (void)state;

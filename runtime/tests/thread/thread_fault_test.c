@@ -1,6 +1,6 @@
 /*
- * Purpose: what happens when the thread library refuses: no key, no fork hook, no thread. Runs only in
- *          builds that can make it refuse.
+ * Purpose: what happens when the thread library refuses: no key, no fork hook, no thread. Runs
+ *          only in builds that can make it refuse.
  * Design:  [thread.req.fault] [thread.proto.lifecycle]
  */
 #include <setjmp.h>

@@ -39,7 +39,7 @@ bool emp_os_write_all(int fd, const char *text, size_t bytes)
     return true;
 }
 
-_Noreturn void emp_os_abort(void)
+EMP_NORETURN void emp_os_abort(void)
 {
     abort();
 }
