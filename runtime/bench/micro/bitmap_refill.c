@@ -13,12 +13,12 @@
 
 #include <stdio.h>
 
-#define WORDS 512u
+#define WORDS            512u
 #define ROUNDS_PER_BATCH 16u
-#define BATCHES_MIN 8u
-#define BLOCK_BYTES 64u
-#define BASE_ADDRESS ((uintptr_t)1 << 32)
-#define DENSITIES 3u
+#define BATCHES_MIN      8u
+#define BLOCK_BYTES      64u
+#define BASE_ADDRESS     ((uintptr_t)1 << 32)
+#define DENSITIES        3u
 
 typedef unsigned refill_expand(uint64_t word, uintptr_t base, size_t size, void **out);
 

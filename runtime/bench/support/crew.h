@@ -17,16 +17,16 @@ struct bench_crew;
 typedef void bench_crew_body(struct bench_crew *crew, unsigned index);
 
 struct bench_crew {
-    bench_crew_body *body;   /* const after start */
-    void *context;           /* const after start; for body */
-    unsigned threads;        /* const after start */
+    bench_crew_body *body; /* const after start */
+    void *context;         /* const after start; for body */
+    unsigned threads;      /* const after start */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    unsigned idle;           /* guarded by lock: threads waiting at the gate */
-    unsigned finished;       /* guarded by lock: threads whose body returned */
-    bool open;               /* guarded by lock: the gate */
-    bool dismissed;          /* guarded by lock: threads may end */
-    uint32_t stop;           /* atomic: bench.crew */
+    unsigned idle;     /* guarded by lock: threads waiting at the gate */
+    unsigned finished; /* guarded by lock: threads whose body returned */
+    bool open;         /* guarded by lock: the gate */
+    bool dismissed;    /* guarded by lock: threads may end */
+    uint32_t stop;     /* atomic: bench.crew */
     pthread_t *handles;
     struct bench_crew_place *places;
 };

@@ -7,7 +7,7 @@
 #include "support/pages.h"
 
 #define STACK_POINTERS ((size_t)1 << 20) /* per class; address space only until used */
-#define CUT_BYTES ((size_t)64 << 10)
+#define CUT_BYTES      ((size_t)64 << 10)
 
 __thread void **bench_floor_tops[BENCH_FLOOR_CLASSES];
 

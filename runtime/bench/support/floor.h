@@ -10,8 +10,8 @@
 
 #include <stddef.h>
 
-#define BENCH_FLOOR_STEP 16u
-#define BENCH_FLOOR_MAX 1024u
+#define BENCH_FLOOR_STEP    16u
+#define BENCH_FLOOR_MAX     1024u
 #define BENCH_FLOOR_CLASSES (BENCH_FLOOR_MAX / BENCH_FLOOR_STEP + 1)
 
 /* Per class, one past the newest free block; below the oldest lies NULL. */

@@ -32,10 +32,18 @@ void bench_pages_unmap(void *pages, size_t bytes)
     munmap(pages, bytes);
 }
 
+static size_t touched_bytes; /* written before other threads start */
+
+size_t bench_pages_touched_bytes(void)
+{
+    return touched_bytes;
+}
+
 void bench_pages_touch(void *pages, size_t bytes)
 {
     char *byte = pages;
 
+    touched_bytes += bytes;
     for (size_t i = 0; i < bytes; i += PAGE_BYTES) {
         byte[i] = 0;
         __asm__ __volatile__("" : : "r"(byte) : "memory");

@@ -16,6 +16,9 @@ void bench_pages_unmap(void *pages, size_t bytes);
 /* Writes one byte per page, so that later first touches do not count as the contestant's. */
 void bench_pages_touch(void *pages, size_t bytes);
 
+/* Bytes touched so far: part of the resident memory, but the harness's. */
+size_t bench_pages_touched_bytes(void);
+
 /* Bytes of this process that are resident now: exact, from the kernel's page tables. */
 size_t bench_resident_bytes(void);
 

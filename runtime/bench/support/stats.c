@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define STEPS_PER_DOUBLING 16u
-#define LINEAR_LOG2 12u
+#define LINEAR_LOG2        12u
 
 _Static_assert(BENCH_HISTOGRAM_LINEAR == 1u << LINEAR_LOG2, "the linear part ends at a doubling");
 

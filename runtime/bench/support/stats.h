@@ -28,7 +28,7 @@ double bench_median(double *values, size_t count);
 /* Geometric mean of count positive values; 0 when count is 0. */
 double bench_geomean(const double *values, size_t count);
 
-#define BENCH_HISTOGRAM_LINEAR 4096u
+#define BENCH_HISTOGRAM_LINEAR  4096u
 #define BENCH_HISTOGRAM_BUCKETS (BENCH_HISTOGRAM_LINEAR + 64u * 16u)
 
 /* Counts of ticks: exact below 4096, then 16 buckets per doubling. */

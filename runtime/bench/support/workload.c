@@ -6,17 +6,23 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static const struct {
     const char *text;
     bool higher_is_better;
 } unit_table[] = {
-    [BENCH_NS_PAIR] = {"ns/pair", false},   [BENCH_NS_CALL] = {"ns", false},
-    [BENCH_NS_SLOT] = {"ns/slot", false},   [BENCH_MOPS] = {"Mops/s", true},
-    [BENCH_MOBJ] = {"Mobj/s", true},        [BENCH_MPAIRS] = {"Mpairs/s", true},
-    [BENCH_TIMES] = {"x", false},           [BENCH_GAIN] = {"x gain", true},
-    [BENCH_MIB] = {"MiB", false},           [BENCH_US_THREAD] = {"us/thread", false},
+    [BENCH_NS_PAIR] = {"ns/pair", false},
+    [BENCH_NS_CALL] = {"ns", false},
+    [BENCH_NS_SLOT] = {"ns/slot", false},
+    [BENCH_MOPS] = {"Mops/s", true},
+    [BENCH_MOBJ] = {"Mobj/s", true},
+    [BENCH_MPAIRS] = {"Mpairs/s", true},
+    [BENCH_TIMES] = {"x", false},
+    [BENCH_GAIN] = {"x gain", true},
+    [BENCH_MIB] = {"MiB", false},
+    [BENCH_US_THREAD] = {"us/thread", false},
     [BENCH_PER_MILLION] = {"per 1M", false},
 };
 
@@ -28,6 +34,17 @@ const char *bench_unit_text(enum bench_unit unit)
 bool bench_unit_higher_is_better(enum bench_unit unit)
 {
     return unit_table[unit].higher_is_better;
+}
+
+bool bench_unit_parse(const char *text, enum bench_unit *unit)
+{
+    for (size_t i = 0; i < sizeof unit_table / sizeof unit_table[0]; i++) {
+        if (strcmp(unit_table[i].text, text) == 0) {
+            *unit = (enum bench_unit)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 static void workload_send(struct bench_run *run, const char *metric, const char *form,

@@ -18,46 +18,47 @@ enum bench_api {
 };
 
 #define BENCH_ON_MALLOC (1u << BENCH_API_MALLOC)
-#define BENCH_ON_TYPED (1u << BENCH_API_TYPED)
-#define BENCH_ON_FLOOR (1u << BENCH_API_FLOOR)
+#define BENCH_ON_TYPED  (1u << BENCH_API_TYPED)
+#define BENCH_ON_FLOOR  (1u << BENCH_API_FLOOR)
 
 /* Units of results; bench_unit_text and bench_unit_higher_is_better describe them. */
 enum bench_unit {
-    BENCH_NS_PAIR,      /* nanoseconds for one allocation and its free */
-    BENCH_NS_CALL,      /* nanoseconds for one call */
-    BENCH_NS_SLOT,      /* nanoseconds per pointer produced */
-    BENCH_MOPS,         /* million allocations and frees per second */
-    BENCH_MOBJ,         /* million objects handed over per second */
-    BENCH_MPAIRS,       /* million pairs per second */
-    BENCH_TIMES,        /* a ratio, smaller is better */
-    BENCH_GAIN,         /* a ratio, larger is better */
-    BENCH_MIB,          /* mebibytes */
-    BENCH_US_THREAD,    /* microseconds per thread */
-    BENCH_PER_MILLION   /* events per million calls */
+    BENCH_NS_PAIR,    /* nanoseconds for one allocation and its free */
+    BENCH_NS_CALL,    /* nanoseconds for one call */
+    BENCH_NS_SLOT,    /* nanoseconds per pointer produced */
+    BENCH_MOPS,       /* million allocations and frees per second */
+    BENCH_MOBJ,       /* million objects handed over per second */
+    BENCH_MPAIRS,     /* million pairs per second */
+    BENCH_TIMES,      /* a ratio, smaller is better */
+    BENCH_GAIN,       /* a ratio, larger is better */
+    BENCH_MIB,        /* mebibytes */
+    BENCH_US_THREAD,  /* microseconds per thread */
+    BENCH_PER_MILLION /* events per million calls */
 };
 
 /* One execution of a workload for one contestant. */
 struct bench_run {
     enum bench_api api;
-    uint64_t budget_ns; /* time to measure for; a workload with a fixed size of work may exceed it */
-    uint64_t seed;      /* the same for all contestants of a round */
-    int result_fd;      /* lines of results go here */
-    int turn_fds[2];    /* read end, write end of the turn; -1: no turns are taken */
+    uint64_t
+        budget_ns;   /* time to measure for; a workload with a fixed size of work may exceed it */
+    uint64_t seed;   /* the same for all contestants of a round */
+    int result_fd;   /* lines of results go here */
+    int turn_fds[2]; /* read end, write end of the turn; -1: no turns are taken */
 };
 
 /* Parameters; each workload file says what it uses. */
 struct bench_shape {
-    size_t size;      /* bytes of a block; 0: mixed */
-    size_t count;     /* blocks, slots, depth or percent */
-    unsigned order;   /* an enumeration of the file */
+    size_t size;    /* bytes of a block; 0: mixed */
+    size_t count;   /* blocks, slots, depth or percent */
+    unsigned order; /* an enumeration of the file */
     unsigned threads;
 };
 
 struct bench_workload {
-    const char *name;  /* "burst.64.10k.fifo" */
-    const char *title; /* one line for the table */
-    unsigned apis;     /* BENCH_ON_... */
-    bool waits;        /* mostly asleep: all contestants of a round run at the same time */
+    const char *name;    /* "burst.64.10k.fifo" */
+    const char *title;   /* one line for the table */
+    unsigned apis;       /* BENCH_ON_... */
+    bool waits;          /* mostly asleep: all contestants of a round run at the same time */
     unsigned rounds_max; /* 0: as many as asked for */
     struct bench_shape shape;
     void (*run)(struct bench_run *run, const struct bench_shape *shape);
@@ -69,7 +70,10 @@ struct bench_group {
     size_t count;
 };
 
-#define BENCH_GROUP(array) {(array), sizeof(array) / sizeof(array)[0]}
+#define BENCH_GROUP(array)                        \
+    {                                             \
+        (array), sizeof(array) / sizeof(array)[0] \
+    }
 
 /* Reports a result that tables show. */
 void bench_emit(struct bench_run *run, const char *metric, enum bench_unit unit, double value);
@@ -81,6 +85,9 @@ void bench_emit_detail(struct bench_run *run, const char *metric, enum bench_uni
 /* Text of a unit, and the direction in which it improves. */
 const char *bench_unit_text(enum bench_unit unit);
 bool bench_unit_higher_is_better(enum bench_unit unit);
+
+/* The unit of a text; false when there is none. */
+bool bench_unit_parse(const char *text, enum bench_unit *unit);
 
 /* Waits until no other contestant of a waiting workload is busy; give the turn back before sleeping. */
 void bench_turn_take(struct bench_run *run);

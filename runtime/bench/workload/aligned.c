@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DEPTH 16u
+#define DEPTH       16u
 #define BATCH_PAIRS 4096u
 #define BATCHES_MIN 8u
 

@@ -12,11 +12,11 @@
 #include "support/spsc_ring.h"
 #include "workload/groups.h"
 
-#define SMALL_SLOTS 384u
-#define LARGE_SLOTS (16u * SMALL_SLOTS)
+#define SMALL_SLOTS    384u
+#define LARGE_SLOTS    (16u * SMALL_SLOTS)
 #define STEPS_PER_LOOK 256u
-#define REMOTE_ONE_IN 4u
-#define THREADS_MAX 2u
+#define REMOTE_ONE_IN  4u
+#define THREADS_MAX    2u
 
 /* A thread's actor and its way to the other thread. */
 struct async_seat {

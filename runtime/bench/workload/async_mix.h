@@ -16,9 +16,9 @@
 #include "workload/serve.h"
 
 #define ASYNC_SHORT_SLOTS 32u
-#define ASYNC_TASK_BYTES 128u
+#define ASYNC_TASK_BYTES  128u
 #define ASYNC_WAKER_BYTES 64u
-#define ASYNC_NODE_BYTES 96u
+#define ASYNC_NODE_BYTES  96u
 
 /* What a task's own block holds: its other blocks. Fits in ASYNC_TASK_BYTES. */
 struct async_task {

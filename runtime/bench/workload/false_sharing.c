@@ -1,8 +1,9 @@
 /*
  * Purpose: does the allocator put blocks of two threads on one cache line? Each thread allocates a
  *          block of 8 B, writes it 2000 times, frees it. Active: the allocator alone decides. Passive:
- *          first, one thread allocates a block for each, which they free before their own allocation.
- * Threads: two, started anew for every episode in the passive case by a gate both spin on.
+ *          before that, one thread allocates two neighbours, and each thread frees one of them.
+ * Threads: two; both spin at the gate of an episode. Episodes in which the system did not run both at
+ *          the same time are left out.
  * Reports: time of an episode with two threads over the time of the same work by one thread alone: 1.0
  *          when the threads do not disturb each other.
  * Source:  Berger et al., "Hoard", ASPLOS 2000 (cache-thrash and cache-scratch).
@@ -17,20 +18,31 @@
 #include <sched.h>
 #include <stdlib.h>
 
-#define BLOCK_BYTES 8u
-#define WRITES 2000u
+#define BLOCK_BYTES         8u
+#define WRITES              2000u
 #define OBJECTS_PER_EPISODE 8u
-#define EPISODES_MIN 16u
-#define THREADS 2u
-#define SPINS_BEFORE_YIELD 4000u
+#define EPISODES_MIN        16u
+#define EPISODES_MAX        20000u /* also when the threads rarely run at the same time */
+#define OVERLAP_MIN         0.5    /* share of an episode that both threads must work in */
+#define NEIGHBOUR_TRIES     64u
+#define LINE_BYTES          64u
+#define THREADS             2u
+#define SPINS_BEFORE_YIELD  100000u
 
 enum sharing_order { SHARING_ACTIVE, SHARING_PASSIVE };
+
+/* When a thread worked. */
+struct sharing_span {
+    uint64_t begin_ns;
+    uint64_t end_ns;
+};
 
 /* Thread 0 leads: it prepares an episode, opens it, works, and waits for thread 1. */
 struct sharing_table {
     uint32_t opened __attribute__((aligned(64))); /* atomic: bench.episode; written by thread 0 */
     uint32_t done __attribute__((aligned(64)));   /* atomic: bench.episode; written by thread 1 */
-    void *gift __attribute__((aligned(64)));      /* thread 1's block in the passive case, or NULL */
+    void *gift __attribute__((aligned(64)));      /* thread 1 frees it once; NULL: none */
+    struct sharing_span follower_span;            /* written before done */
     bool is_passive;
     bool is_over;
     uint64_t budget_ns;
@@ -53,13 +65,11 @@ static void sharing_wait(const uint32_t *word, uint32_t value)
     }
 }
 
-/* One thread's work of an episode; returns its ns. Every write is a store of its own. */
-static double sharing_work(void *gift)
+/* One thread's work of an episode; returns when. Every write is a store of its own. */
+static struct sharing_span sharing_work(void)
 {
-    uint64_t begin;
+    struct sharing_span span = {bench_now_ns(), 0};
 
-    free(gift);
-    begin = bench_now_ns();
     for (unsigned object = 0; object < OBJECTS_PER_EPISODE; object++) {
         uint64_t *block = malloc(BLOCK_BYTES);
 
@@ -70,31 +80,54 @@ static double sharing_work(void *gift)
         }
         free(block);
     }
-    return (double)(bench_now_ns() - begin);
+    span.end_ns = bench_now_ns();
+    return span;
 }
 
-/* One episode led by thread 0; with_partner says whether thread 1 works too. */
-static double sharing_episode(struct sharing_table *table, bool with_partner, uint32_t *number)
+static double sharing_length(struct sharing_span span)
 {
-    void *own = NULL;
-    double elapsed;
+    return (double)(span.end_ns - span.begin_ns);
+}
 
-    table->gift = NULL;
-    if (table->is_passive) {
-        own = malloc(BLOCK_BYTES);
-        table->gift = malloc(BLOCK_BYTES);
+/* Share of the span a during which b worked too. */
+static double sharing_overlap(struct sharing_span a, struct sharing_span b)
+{
+    uint64_t begin = a.begin_ns > b.begin_ns ? a.begin_ns : b.begin_ns;
+    uint64_t end = a.end_ns < b.end_ns ? a.end_ns : b.end_ns;
+
+    return end > begin ? (double)(end - begin) / sharing_length(a) : 0;
+}
+
+/* One episode of both threads; adds its length unless they did not run together. */
+static void sharing_episode(struct sharing_table *table, uint32_t number)
+{
+    struct sharing_span span;
+
+    /* order(bench.episode): release, what was prepared is written. */
+    bench_store_release(&table->opened, number);
+    span = sharing_work();
+    sharing_wait(&table->done, number);
+    if (sharing_overlap(span, table->follower_span) >= OVERLAP_MIN) {
+        bench_samples_add(&table->together, sharing_length(span));
     }
-    if (with_partner) {
-        ++*number;
-        /* order(bench.episode): release, the gift is written. */
-        bench_store_release(&table->opened, *number);
-        elapsed = sharing_work(own);
-        sharing_wait(&table->done, *number);
-    } else {
-        elapsed = sharing_work(own);
-        free(table->gift);
+}
+
+/* Finds two blocks on one line, if the allocator ever gives such: frees one, the other is thread 1's. */
+static void sharing_find_neighbours(struct sharing_table *table)
+{
+    void *blocks[NEIGHBOUR_TRIES];
+    size_t found = 1;
+
+    for (size_t i = 0; i < NEIGHBOUR_TRIES; i++) {
+        blocks[i] = malloc(BLOCK_BYTES);
+        bench_touch(blocks[i], i);
+        if (found == 1 && i > 0 &&
+            (uintptr_t)blocks[i] / LINE_BYTES == (uintptr_t)blocks[i - 1] / LINE_BYTES) {
+            found = i;
+        }
     }
-    return elapsed;
+    table->gift = blocks[found];
+    free(blocks[found - 1]); /* alone, so that this thread's next allocation gets it */
 }
 
 static void sharing_lead(struct sharing_table *table)
@@ -102,18 +135,22 @@ static void sharing_lead(struct sharing_table *table)
     uint64_t deadline = bench_now_ns() + table->budget_ns;
     uint32_t number = 0;
 
-    for (unsigned warm = 0; warm < 4; warm++) {
-        sharing_episode(table, true, &number);
+    if (table->is_passive) {
+        sharing_find_neighbours(table);
     }
-    while (table->alone.count < EPISODES_MIN || bench_now_ns() < deadline) {
-        bench_samples_add(&table->alone, sharing_episode(table, false, &number));
-        bench_samples_add(&table->together, sharing_episode(table, true, &number));
+    while (number < 4) {
+        sharing_episode(table, ++number);
+    }
+    table->together.count = 0;
+    while (number < EPISODES_MAX &&
+           (table->together.count < EPISODES_MIN || bench_now_ns() < deadline)) {
+        bench_samples_add(&table->alone, sharing_length(sharing_work()));
+        sharing_episode(table, ++number);
     }
     table->is_over = true;
     /* order(bench.episode): release, is_over is written. */
     bench_store_release(&table->opened, number + 1);
-    table->slowdown =
-        bench_samples_median(&table->together) / bench_samples_median(&table->alone);
+    table->slowdown = bench_samples_median(&table->together) / bench_samples_median(&table->alone);
 }
 
 static void sharing_follow(struct sharing_table *table)
@@ -123,7 +160,9 @@ static void sharing_follow(struct sharing_table *table)
         if (table->is_over) {
             return;
         }
-        sharing_work(table->gift);
+        free(table->gift);
+        table->gift = NULL;
+        table->follower_span = sharing_work();
         /* order(bench.episode): release, this episode's work is over. */
         bench_store_release(&table->done, number);
     }
@@ -146,7 +185,9 @@ static void false_sharing_run(struct bench_run *run, const struct bench_shape *s
     table->is_passive = shape->order == SHARING_PASSIVE;
     table->budget_ns = run->budget_ns;
     bench_crew_run_for(&crew, THREADS, 0);
-    bench_emit(run, "slowdown", BENCH_TIMES, table->slowdown);
+    if (table->together.count > 0) {
+        bench_emit(run, "slowdown", BENCH_TIMES, table->slowdown);
+    }
 }
 
 static const struct bench_workload false_sharing_workloads[] = {

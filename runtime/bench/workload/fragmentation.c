@@ -14,10 +14,10 @@
 
 #include <stdlib.h>
 
-#define BLOCKS ((size_t)1000000)
-#define REFILL_SIZES 4096u
-#define SLEEP_LONG_NS 10000000000u /* after 90 % */
-#define SLEEP_SHORT_NS 2000000000u /* after other shares */
+#define BLOCKS                ((size_t)1000000)
+#define REFILL_SIZES          4096u
+#define SLEEP_LONG_NS         10000000000u /* after 90 % */
+#define SLEEP_SHORT_NS        2000000000u  /* after other shares */
 #define PERCENT_OF_LONG_SLEEP 90u
 
 struct fragmentation_state {
@@ -34,7 +34,7 @@ struct fragmentation_state {
 /* A power of two from 16 to 512, small ones the more frequent: 116 B in the mean. */
 static uint32_t fragmentation_draw(struct bench_rng *rng)
 {
-    static const uint16_t sizes[15] = {16, 16, 16, 32,  32,  32,  64, 64,
+    static const uint16_t sizes[15] = {16, 16,  16,  32,  32,  32,  64, 64,
                                        64, 128, 128, 128, 256, 256, 512};
 
     return sizes[bench_rng_below(rng, sizeof sizes / sizeof sizes[0])];
@@ -95,6 +95,8 @@ static void fragmentation_prepare(struct fragmentation_state *state, uint64_t se
     state->refill_sizes = bench_pages_map(REFILL_SIZES * sizeof *state->refill_sizes);
     bench_pages_touch(state->blocks, pointers_bytes);
     bench_pages_touch(state->refill, 2 * pointers_bytes);
+    bench_pages_touch(state->sizes, BLOCKS * sizeof *state->sizes);
+    bench_pages_touch(state->sequence, BLOCKS * sizeof *state->sequence);
     for (size_t i = 0; i < BLOCKS; i++) {
         state->sequence[i] = (uint32_t)i;
         state->sizes[i] = fragmentation_draw(&rng);

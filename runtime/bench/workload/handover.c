@@ -16,9 +16,9 @@
 #include <sched.h>
 #include <stdbool.h>
 
-#define SIZES_DRAWN 8192u
+#define SIZES_DRAWN        8192u
 #define SPINS_BEFORE_YIELD 2000u
-#define WARM_NS 2000000u
+#define WARM_NS            2000000u
 
 enum handover_order { HANDOVER_ONE_WAY, HANDOVER_TWO_WAYS };
 
@@ -26,7 +26,7 @@ struct handover_seat {
     struct bench_ring *outgoing; /* NULL: allocates nothing */
     struct bench_ring *incoming; /* NULL: frees nothing */
     size_t step;
-    size_t spins; /* turns without work since the last yield */
+    size_t spins;    /* turns without work since the last yield */
     bool is_holding; /* batch is filled and waits for room */
     void *batch[BENCH_RING_BATCH];
     uint64_t freed;

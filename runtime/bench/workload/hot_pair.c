@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-#define DEPTH_MAX 64u
+#define DEPTH_MAX   64u
 #define BATCH_PAIRS 4096u
 #define BATCHES_MIN 8u
 
@@ -34,10 +34,10 @@ BENCH_INLINE double pair_batch(enum bench_api api, size_t size, size_t depth)
     return (double)(bench_now_ns() - begin) / BATCH_PAIRS;
 }
 
-#define PAIR_FUNCTION(name, api, size)                       \
-    static double pair_##name##_##size(size_t depth)         \
-    {                                                        \
-        return pair_batch(api, size, depth);                 \
+#define PAIR_FUNCTION(name, api, size)               \
+    static double pair_##name##_##size(size_t depth) \
+    {                                                \
+        return pair_batch(api, size, depth);         \
     }
 
 PAIR_FUNCTION(malloc, BENCH_API_MALLOC, 8)

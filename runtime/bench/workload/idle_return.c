@@ -12,11 +12,11 @@
 
 #include <stdlib.h>
 
-#define BASE_BYTES ((size_t)64 << 20)
+#define BASE_BYTES  ((size_t)64 << 20)
 #define SURGE_BYTES ((size_t)256 << 20)
-#define BLOCKS_MAX ((size_t)4 << 20)
+#define BLOCKS_MAX  ((size_t)4 << 20)
 #define SIZES_DRAWN 65536u
-#define SLEEP_NS 2000000000u
+#define SLEEP_NS    2000000000u
 
 /* Allocates bytes in mixed blocks; returns how many blocks. */
 static size_t idle_fill(void **blocks, const uint32_t *sizes, size_t bytes)

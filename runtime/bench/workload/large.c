@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-#define SLOTS 8u
+#define SLOTS       8u
 #define SIZES_DRAWN 1024u
 #define BATCH_STEPS 64u
 #define BATCHES_MIN 8u

@@ -15,15 +15,20 @@
 
 #include <stdio.h>
 
-#define SLOTS 6144u
+#define SLOTS          6144u
 #define STEPS_PER_LOOK 1024u
-#define STEPS_MIN 100000u
-#define OVER_NS 1000.0
+#define STEPS_MIN      100000u
+#define OVER_NS        1000.0
 
 struct latency_state {
     struct bench_histogram malloc;
     struct bench_histogram free;
     struct bench_histogram empty;
+};
+
+struct latency_slot {
+    void *block;
+    size_t size;
 };
 
 /* Ends the region that began at begin. */
@@ -33,9 +38,10 @@ BENCH_INLINE void latency_add(struct bench_histogram *histogram, uint64_t begin)
 }
 
 /* A step of slots that hold blocks of 16-512 B: free one, allocate one, time nothing once. */
-static void latency_step(struct latency_state *state, struct bench_rng *rng, void **slots)
+BENCH_INLINE void latency_step(enum bench_api api, struct latency_state *state,
+                               struct bench_rng *rng, struct latency_slot *slots)
 {
-    static const uint16_t sizes[16] = {128, 32, 16, 64, 96, 128, 64, 32,
+    static const uint16_t sizes[16] = {128, 32, 16, 64, 96,  128, 64,  32,
                                        128, 96, 48, 64, 256, 128, 384, 512};
     uint64_t choice = bench_rng_next(rng) >> 8;
     size_t among = (choice >> 4 & 3) != 0 ? ASYNC_SHORT_SLOTS : SLOTS;
@@ -43,12 +49,13 @@ static void latency_step(struct latency_state *state, struct bench_rng *rng, voi
     size_t size = sizes[choice & 15];
     uint64_t begin = bench_ticks();
 
-    free(slots[slot]);
+    bench_give_back(api, slots[slot].block, slots[slot].size);
     latency_add(&state->free, begin);
     begin = bench_ticks();
-    slots[slot] = malloc(size);
+    slots[slot].block = bench_serve(api, size);
     latency_add(&state->malloc, begin);
-    bench_touch(slots[slot], choice);
+    slots[slot].size = size;
+    bench_touch(slots[slot].block, choice);
     begin = bench_ticks();
     bench_escape(slots);
     latency_add(&state->empty, begin);
@@ -76,26 +83,41 @@ static void latency_report(struct bench_run *run, const char *name,
                       bench_histogram_over_per_million(histogram, base + OVER_NS * ticks_per_ns));
 }
 
-static void latency_run(struct bench_run *run, const struct bench_shape *shape)
+BENCH_INLINE void latency_measure(enum bench_api api, struct bench_run *run,
+                                  struct latency_state *state)
 {
-    struct latency_state *state = bench_pages_map(sizeof *state);
     struct bench_rng rng = bench_rng_make(run->seed, 0);
-    void **slots = bench_pages_map(SLOTS * sizeof *slots);
+    struct latency_slot *slots = bench_pages_map(SLOTS * sizeof *slots);
     uint64_t deadline;
-    double base;
 
-    (void)shape;
-    bench_pages_touch(state, sizeof *state);
-    bench_ticks_per_ns();
+    bench_serve_begin(api);
+    for (size_t i = 0; i < SLOTS; i++) {
+        slots[i] = (struct latency_slot){bench_serve(api, 64), 64};
+    }
     for (size_t warm = 0; warm < 16 * SLOTS; warm++) {
-        latency_step(state, &rng, slots);
+        latency_step(api, state, &rng, slots);
     }
     memset(state, 0, sizeof *state);
     deadline = bench_now_ns() + run->budget_ns;
     while (state->empty.total < STEPS_MIN || bench_now_ns() < deadline) {
         for (unsigned i = 0; i < STEPS_PER_LOOK; i++) {
-            latency_step(state, &rng, slots);
+            latency_step(api, state, &rng, slots);
         }
+    }
+}
+
+static void latency_run(struct bench_run *run, const struct bench_shape *shape)
+{
+    struct latency_state *state = bench_pages_map(sizeof *state);
+    double base;
+
+    (void)shape;
+    bench_pages_touch(state, sizeof *state);
+    bench_ticks_per_ns();
+    if (run->api == BENCH_API_FLOOR) {
+        latency_measure(BENCH_API_FLOOR, run, state);
+    } else {
+        latency_measure(BENCH_API_MALLOC, run, state);
     }
     base = bench_histogram_quantile(&state->empty, 0.5);
     latency_report(run, "malloc", &state->malloc, base);
@@ -106,7 +128,7 @@ static void latency_run(struct bench_run *run, const struct bench_shape *shape)
 static const struct bench_workload latency_workloads[] = {
     {.name = "latency",
      .title = "single calls in a mix of task sizes, 1 thread",
-     .apis = BENCH_ON_MALLOC,
+     .apis = BENCH_ON_MALLOC | BENCH_ON_FLOOR,
      .run = latency_run},
 };
 

@@ -15,10 +15,10 @@
 #define BENCH_INLINE static inline __attribute__((always_inline, unused))
 
 /* An object of a fixed size, for typed pools. */
-#define BENCH_OBJECT(bytes)                 \
-    struct bench_object_##bytes {           \
-        uint64_t words[(bytes) / 8];        \
-    };                                      \
+#define BENCH_OBJECT(bytes)          \
+    struct bench_object_##bytes {    \
+        uint64_t words[(bytes) / 8]; \
+    };                               \
     EMP_POOL_DEFINE(bench_typed_##bytes, struct bench_object_##bytes)
 
 BENCH_OBJECT(16)
@@ -74,7 +74,10 @@ BENCH_INLINE void *bench_serve(enum bench_api api, size_t size)
     }
 }
 
-/* Frees what bench_serve gave for the same api and size. */
+/*
+ * Frees what bench_serve gave for the same api and size. The barrier keeps the compiler from merging a
+ * loop of inlined frees into one copy: every free is one, as at scattered places of a program.
+ */
 BENCH_INLINE void bench_give_back(enum bench_api api, void *block, size_t size)
 {
     switch (api) {
@@ -88,6 +91,7 @@ BENCH_INLINE void bench_give_back(enum bench_api api, void *block, size_t size)
         free(block);
         break;
     }
+    bench_escape(block);
 }
 
 /* Prepares the calling thread for an api. */

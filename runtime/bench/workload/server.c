@@ -1,7 +1,8 @@
 /*
- * Purpose: the server pattern: each thread keeps 64 KiB of live blocks of 16-512 B in a sack and
- *          replaces random ones; every 512 replacements it swaps its sack with the one in a mailbox, so
- *          that blocks are freed by other threads than those that allocated them.
+ * Purpose: the server pattern: live blocks of 16-512 B lie in sacks of 32 KiB, one in the hands of each
+ *          thread and one in its mailbox. A thread replaces 512 random blocks of its sack, swaps it with
+ *          the sack in some thread's mailbox and lets the next thread run; so blocks are freed by other
+ *          threads than those that allocated them.
  * Threads: shape.threads.
  * Reports: million pairs per second of all threads; resident bytes over live bytes at the end, the
  *          resident bytes of the same process with idle threads subtracted.
@@ -13,14 +14,14 @@
 #include "support/rng.h"
 #include "workload/groups.h"
 
-#include <stdio.h>
+#include <sched.h>
 #include <stdlib.h>
 
-#define LIVE_BYTES ((size_t)64 << 10)
-#define SACK_BLOCKS 456u /* of 16-512 B log-uniform: 64 KiB in the mean */
-#define SIZES_DRAWN 65536u
-#define TURN_STEPS 512u
-#define MIB 1048576.0
+#define SACK_BLOCKS        229u /* of 16-512 B log-uniform: 32 KiB in the mean */
+#define SIZES_DRAWN        65536u
+#define TURN_STEPS         512u
+#define WARM_NS_PER_THREAD 500000u /* the first fill takes each thread about half of it */
+#define MIB                1048576.0
 
 /* A thread's live blocks; whoever holds the pointer owns it. */
 struct server_sack {
@@ -52,6 +53,13 @@ static void server_replace(struct server_sack *sack, size_t slot, uint32_t size)
     bench_touch(sack->blocks[slot], size);
 }
 
+/* Puts a sack into a mailbox and takes out the one that was there. */
+static struct server_sack *server_swap(struct server_seat *seat, struct server_sack *sack)
+{
+    /* order(bench.sack): acq_rel, the sack given is written, the sack taken is readable. */
+    return bench_exchange_acq_rel(&seat->mailbox, sack);
+}
+
 static void server_body(struct bench_crew *crew, unsigned index)
 {
     const struct server_table *table = crew->context;
@@ -59,8 +67,11 @@ static void server_body(struct bench_crew *crew, unsigned index)
     struct bench_rng rng = bench_rng_make(table->run->seed, index);
     size_t step = bench_rng_below(&rng, SIZES_DRAWN);
 
-    for (size_t slot = 0; slot < SACK_BLOCKS; slot++) {
-        server_replace(seat->sack, slot, table->sizes[step++ % SIZES_DRAWN]);
+    for (unsigned hand = 0; hand < 2; hand++) {
+        for (size_t slot = 0; slot < SACK_BLOCKS; slot++) {
+            server_replace(seat->sack, slot, table->sizes[step++ % SIZES_DRAWN]);
+        }
+        seat->sack = server_swap(seat, seat->sack);
     }
     do {
         struct server_seat *other = &table->seats[bench_rng_below(&rng, table->threads)];
@@ -70,8 +81,8 @@ static void server_body(struct bench_crew *crew, unsigned index)
                            table->sizes[step++ % SIZES_DRAWN]);
         }
         seat->pairs += TURN_STEPS;
-        /* order(bench.sack): acq_rel, the sack given is written, the sack taken is readable. */
-        seat->sack = bench_exchange_acq_rel(&other->mailbox, seat->sack);
+        seat->sack = server_swap(other, seat->sack);
+        sched_yield();
     } while (!bench_crew_stopped(crew));
 }
 
@@ -109,7 +120,7 @@ static void server_run(struct bench_run *run, const struct bench_shape *shape)
     idle_bytes = bench_resident_bytes();
     begin = bench_now_ns();
     bench_crew_go(&crew);
-    bench_sleep_ns(run->budget_ns + (uint64_t)shape->threads * 200000u);
+    bench_sleep_ns(run->budget_ns + (uint64_t)shape->threads * WARM_NS_PER_THREAD);
     bench_crew_halt(&crew);
     elapsed_us = (double)(bench_now_ns() - begin) / 1e3;
     busy_bytes = bench_resident_bytes();
@@ -119,8 +130,7 @@ static void server_run(struct bench_run *run, const struct bench_shape *shape)
     }
     bench_crew_end(&crew);
     bench_emit(run, "rate", BENCH_MPAIRS, (double)pairs / elapsed_us);
-    bench_emit(run, "resident/live", BENCH_TIMES,
-               (double)(busy_bytes - idle_bytes) / (double)live);
+    bench_emit(run, "resident/live", BENCH_TIMES, (double)(busy_bytes - idle_bytes) / (double)live);
     bench_emit_detail(run, "live", BENCH_MIB, (double)live / MIB);
 }
 

@@ -14,9 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BLOCKS 1000u
+#define BLOCKS        1000u
 #define BATCH_THREADS 8u
-#define BATCHES_MIN 4u
+#define BATCHES_MIN   4u
 
 static void *churn_thread(void *argument)
 {
