@@ -161,30 +161,33 @@ static unsigned bitmap_find_nonzero_avx2(const uint64_t *words, unsigned count, 
     return emp_bitmap_find_nonzero_c(words, count, i);
 }
 
+/* Four gaps between neighbours against the step: lanes that are not zero are wrong. */
+static inline __m256i run_wrong(void *const *ptrs, __m256i steps)
+{
+    return _mm256_xor_si256(_mm256_sub_epi64(avx2_load(ptrs + 1), avx2_load(ptrs)), steps);
+}
+
+/*
+ * What is no run fails at its first step nearly always; the rest is read to the end without another
+ * branch. The last four gaps may be looked at twice.
+ */
 static bool bitmap_run_avx2(void *const *ptrs, unsigned count, uintptr_t stride, bool *descending)
 {
-    uintptr_t step = (uintptr_t)ptrs[1] - (uintptr_t)ptrs[0];
-    __m256i steps = avx2_all(step);
-    unsigned i = 1;
+    const uintptr_t step = (uintptr_t)ptrs[1] - (uintptr_t)ptrs[0];
+    const __m256i steps = avx2_all(step);
 
+    if (count < 5) {
+        return emp_bitmap_run_c(ptrs, count, stride, descending);
+    }
     *descending = step != stride;
     if (step != stride && step != (uintptr_t)0 - stride) {
         return false;
     }
-    for (; i + 5 <= count; i += 4) {
-        __m256i gap = _mm256_sub_epi64(avx2_load(ptrs + i + 1), avx2_load(ptrs + i));
-        __m256i wrong = _mm256_xor_si256(gap, steps);
-
-        if (!_mm256_testz_si256(wrong, wrong)) {
-            return false;
-        }
+    __m256i wrong = run_wrong(ptrs + count - 5, steps);
+    for (unsigned i = 0; i + 5 < count; i += 4) {
+        wrong = _mm256_or_si256(wrong, run_wrong(ptrs + i, steps));
     }
-    for (; i + 1 < count; i++) {
-        if ((uintptr_t)ptrs[i + 1] - (uintptr_t)ptrs[i] != step) {
-            return false;
-        }
-    }
-    return true;
+    return _mm256_testz_si256(wrong, wrong) != 0;
 }
 
 static unsigned bitmap_indices_avx2(void *const *ptrs, unsigned count,
