@@ -34,8 +34,9 @@ static void check_block(unsigned char *block, size_t align, size_t size)
 /* Alignments to 1 GiB with sizes to 64 MiB and one of 1 GiB; only the ends of blocks are touched. */
 static void aligned_alloc_serves_every_power_of_two(void)
 {
-    static const size_t sizes[] = {0,    1,    8,     24,    48,     64,      100,     256,     1000,
-                                   4096, 5000, 32768, 32769, 100000, 1048576, 3000001, 67108864};
+    static const size_t sizes[] = {0,     1,      8,       24,      48,      64,
+                                   100,   256,    1000,    4096,    5000,    32768,
+                                   32769, 100000, 1048576, 3000001, 67108864};
 
     for (unsigned log2 = 0; log2 <= LOG2_ALIGN_MAX; ++log2) {
         size_t align = (size_t)1 << log2;

@@ -17,24 +17,24 @@ struct child_case {
 };
 
 /* Ends the program with the expression and errno when the condition does not hold. */
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s (errno %d)\n", __FILE__, __LINE__, #condition, errno);      \
-            exit(1);                                                                               \
-        }                                                                                          \
+#define CHECK(condition)                                                                      \
+    do {                                                                                      \
+        if (!(condition)) {                                                                   \
+            fprintf(stderr, "%s:%d: %s (errno %d)\n", __FILE__, __LINE__, #condition, errno); \
+            exit(1);                                                                          \
+        }                                                                                     \
     } while (0)
 
 /* The same for numbers, which are shown. */
-#define CHECK_SIZE(got, op, want)                                                                  \
-    do {                                                                                           \
-        size_t got_value = (size_t)(got);                                                          \
-        size_t want_value = (size_t)(want);                                                        \
-        if (!(got_value op want_value)) {                                                          \
-            fprintf(stderr, "%s:%d: %s = %zu, expected %s %zu\n", __FILE__, __LINE__, #got,        \
-                    got_value, #op, want_value);                                                   \
-            exit(1);                                                                               \
-        }                                                                                          \
+#define CHECK_SIZE(got, op, want)                                                           \
+    do {                                                                                    \
+        size_t got_value = (size_t)(got);                                                   \
+        size_t want_value = (size_t)(want);                                                 \
+        if (!(got_value op want_value)) {                                                   \
+            fprintf(stderr, "%s:%d: %s = %zu, expected %s %zu\n", __FILE__, __LINE__, #got, \
+                    got_value, #op, want_value);                                            \
+            exit(1);                                                                        \
+        }                                                                                   \
     } while (0)
 
 /* Runs the case that argv names; without a name lists them. */

@@ -12,7 +12,7 @@
 
 #include "dropin/child_cases.h"
 
-#define SIZES 65537u
+#define SIZES       65537u
 #define CLASS_SIZES 160u
 
 /* Hides a value from the compiler, which knows what malloc may refuse. */

@@ -106,9 +106,9 @@ static void malloc_trim_gives_memory_back(void)
 
 static void mallopt_accepts_everything(void)
 {
-    static const int parameters[] = {M_MXFAST,         M_TRIM_THRESHOLD, M_TOP_PAD,  M_MMAP_THRESHOLD,
-                                     M_MMAP_MAX,       M_CHECK_ACTION,   M_PERTURB,  M_ARENA_TEST,
-                                     M_ARENA_MAX,      12345};
+    static const int parameters[] = {
+        M_MXFAST,       M_TRIM_THRESHOLD, M_TOP_PAD,    M_MMAP_THRESHOLD, M_MMAP_MAX,
+        M_CHECK_ACTION, M_PERTURB,        M_ARENA_TEST, M_ARENA_MAX,      12345};
 
     for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); ++i) {
         CHECK(mallopt(parameters[i], 1) == 1);

@@ -15,9 +15,9 @@
 
 #include "support/program_run.h"
 
-#define CASES_MAX 256
+#define CASES_MAX     256
 #define VARIABLES_MAX 16
-#define LABEL_BYTES 96
+#define LABEL_BYTES   96
 
 /* One case of one program; the state of its cmocka test. */
 struct child_case_state {

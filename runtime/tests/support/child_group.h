@@ -12,7 +12,7 @@
 struct child_program {
     const char *name;               /* file beside the test */
     const char *const *environment; /* NULL-terminated NAME=VALUE; NULL: none */
-    const char *also_preload;       /* file beside the test, preloaded after the drop-in; NULL: none */
+    const char *also_preload; /* file beside the test, preloaded after the drop-in; NULL: none */
 };
 
 /* Runs all cases of all programs. Returns what cmocka returns: the number of failures. */

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define DEFAULT_LIMIT_SECONDS 60u
-#define PATH_SLOTS 8u
+#define PATH_SLOTS            8u
 
 /* One of the two streams being read. */
 struct stream {
@@ -52,7 +52,8 @@ static void become(const struct program_request *request, int input, int output,
     (void)dup2(input, STDIN_FILENO);
     (void)dup2(output, STDOUT_FILENO);
     (void)dup2(errors, STDERR_FILENO);
-    for (const char *const *entry = request->environment; entry != NULL && *entry != NULL; ++entry) {
+    for (const char *const *entry = request->environment; entry != NULL && *entry != NULL;
+         ++entry) {
         (void)putenv((char *)(size_t)*entry);
     }
     execvp(request->argv[0], (char *const *)(size_t)request->argv);
@@ -110,8 +111,7 @@ static bool read_until(struct stream streams[2], pid_t child, double limit)
 
 bool program_run(const struct program_request *request, struct program_result *result)
 {
-    unsigned limit =
-        request->limit_seconds != 0 ? request->limit_seconds : DEFAULT_LIMIT_SECONDS;
+    unsigned limit = request->limit_seconds != 0 ? request->limit_seconds : DEFAULT_LIMIT_SECONDS;
     struct stream streams[2] = {{-1, result->output, &result->output_bytes},
                                 {-1, result->errors, &result->error_bytes}};
     int output[2];
