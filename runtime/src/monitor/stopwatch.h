@@ -1,6 +1,6 @@
 /*
  * Purpose: time for rooms that may not see the system: monotonic microseconds and nanoseconds.
- * Owner:   monitor. Threads: any; errno preserved. Cost: 5 ns coarse (1-4 ms steps), 30 ns exact.
+ * Owner:   monitor. Threads: any; errno preserved. Cost: no system call.
  * Design:  [monitor.req.stopwatch]
  */
 #ifndef EMP_MONITOR_STOPWATCH_H

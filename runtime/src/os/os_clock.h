@@ -8,10 +8,10 @@
 
 #include <stdint.h>
 
-/* Nanoseconds of CLOCK_MONOTONIC plus the injected offset; never goes back. About 30 ns. */
+/* Nanoseconds of CLOCK_MONOTONIC plus the injected offset; never goes back. No system call. */
 uint64_t emp_os_now_ns(void);
 
-/* Like emp_os_now_ns with the resolution of the timer tick (1-4 ms). About 5 ns. */
+/* Like emp_os_now_ns with the resolution of the timer tick (1-4 ms), cheaper. */
 uint64_t emp_os_now_coarse_ns(void);
 
 /* Moves both clocks forward by ns, so that tests need not wait. The library never calls it. */

@@ -45,7 +45,7 @@ static inline const char *emp_cpu_thread_pointer(void)
 #endif
 
 /*
- * Number of the current processor, read from glibc's rseq area (about 0.3 ns); where that is not
+ * Number of the current processor, read from glibc's rseq area (three loads); where that is not
  * registered, getcpu; where that fails, a hash of the thread. A hint: may be stale on return, and
  * may be larger than emp_cpu_count (a process confined to processors 6 and 7 has two).
  */

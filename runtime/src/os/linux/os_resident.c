@@ -4,7 +4,7 @@
  * Threads: any; async-signal-safe, errno preserved, no allocation.
  * Design:  [os.req.contract]
  * Source:  Linux man-pages proc_pid_statm(5): "size resident shared text lib data dt", in pages.
- * Cost:    three system calls, about 2 us.
+ * Cost:    three system calls.
  */
 #include "os/os_memory.h"
 

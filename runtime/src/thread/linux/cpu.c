@@ -4,7 +4,7 @@
  * Threads: any; async-signal-safe, errno preserved.
  * Design:  [thread.req.cpu-id] [thread.inv.cpu-bounded]
  * Source:  Linux man-pages getcpu(2), sched_getaffinity(2).
- * Cost:    getcpu about 20 ns by vDSO, 100 ns by system call.
+ * Cost:    current_slow: the vDSO, or one system call; count: one system call in all.
  */
 #define _GNU_SOURCE /* sched_getcpu */
 #include "thread/cpu.h"

@@ -3,7 +3,7 @@
  * Owner:   thread. Threads: any; errno preserved.
  * Design:  [thread.proto.mutex]
  * Source:  U. Drepper, "Futexes Are Tricky" (2011), section 5, mutex 2.
- * Cost:    a spin of about 1 us at most, then one system call per sleep.
+ * Cost:    a spin of SPIN_ROUNDS at most, then one system call per sleep.
  */
 #include "thread/mutex.h"
 
@@ -11,8 +11,8 @@
 #include "thread/cpu.h"
 #include "thread/linux/futex.h"
 
-#define SPIN_ROUNDS \
-    100u /* about 1 us: longer than any critical section of ours, shorter than a sleep */
+/* Longer than a critical section of ours on another processor, shorter than sleep and wake. */
+#define SPIN_ROUNDS 100u
 
 void emp_mutex_init(struct emp_mutex *mutex, enum emp_lock_rank rank)
 {
