@@ -1,0 +1,213 @@
+/*
+ * Purpose: allocation by size: small and medium classes through the thread's cache, runs, chunks and
+ *          mappings above; alignment; zeroing. MemoryAllocationCoordinator of the model, steps 1-6.
+ * Owner:   core. Threads: any. Errors: NULL with errno ENOMEM or EINVAL.
+ * Design:  [core.proto.allocate]
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/align.h"
+#include "base/config.h"
+#include "core/advanced_memory_pool.h"
+#include "core/options.h"
+#include "core/runtime.h"
+#include "local/annotate.h"
+#include "local/fast_path.h"
+#include "os/os_memory.h"
+#include "slab/block_guard.h"
+#include "span/arena.h"
+#include "span/large.h"
+#include "span/run.h"
+#include "sync/atomic.h"
+
+static uint64_t aligned_requests; /* atomic: align-count */
+
+/* A failed request: errno, events. */
+static void *allocate_failed(size_t size, bool limited)
+{
+    emp_event_large_failed(size, limited);
+    errno = ENOMEM;
+    return NULL;
+}
+
+void *emp_allocate_class(uint32_t class_id, size_t requested)
+{
+    struct emp_central_note note = {0};
+    int saved = errno;
+    void *block = emp_cache_refill(class_id, &note);
+
+    errno = saved;
+    emp_event_after_take(class_id, requested, block == NULL, &note,
+                         note.limited ? "limit" : "out of memory");
+    return block;
+}
+
+/* Pages of a run for `size`; above 64 KiB rounded to an eighth of the power of two below. */
+static size_t run_pages(size_t size)
+{
+    size_t pages = emp_align_up(size, EMP_RUN_PAGE_BYTES) / EMP_RUN_PAGE_BYTES;
+    size_t step = pages > 16 ? ((size_t)1 << (63 - __builtin_clzll(pages - 1))) / 8 : 1;
+
+    return emp_align_up(pages, step);
+}
+
+/* Blocks above the slab classes. */
+static void *allocate_large(size_t size, size_t align, bool zero)
+{
+    bool is_zero = false;
+    bool limited = false;
+    void *block = NULL;
+    uint64_t huge = emp_option_value(EMP_OPTION_huge_pages);
+
+    if (size > EMP_ALLOC_MAX - EMP_CHUNK_BYTES) {
+        return allocate_failed(size, false);
+    }
+    int saved = errno;
+
+    if (size <= EMP_RUN_MAX && align <= EMP_RUN_MAX) {
+        size_t unit = align < EMP_RUN_PAGE_BYTES ? EMP_RUN_PAGE_BYTES : align;
+
+        block = emp_run_take(run_pages(size), unit / EMP_RUN_PAGE_BYTES, &is_zero, &limited);
+    }
+    if (block == NULL && !limited && huge != 0 && size > EMP_CHUNKED_MAX) {
+        is_zero = true;
+        block = emp_large_take_pages(size, align, (enum emp_os_pages)huge, &limited);
+    }
+    if (block == NULL && !limited) {
+        block = emp_large_take(size, align, &is_zero, &limited);
+    }
+    if (block == NULL) {
+        return allocate_failed(size, limited);
+    }
+    errno = saved;
+    if (zero && !is_zero) {
+        memset(block, 0, size);
+    }
+    if (emp_unlikely(emp_runtime_annotates)) {
+        emp_annotate_alloc(block, size, zero);
+    }
+    return block;
+}
+
+/* A request of a slab class; the hit path failed or was skipped. */
+static void *allocate_slab(uint32_t class_id, size_t size, bool zero)
+{
+    void *block = emp_fast_pop(&emp_l1_current()->bins[class_id]);
+
+    if (block == NULL) {
+        block = emp_allocate_class(class_id, size);
+        if (emp_unlikely(block == NULL)) {
+            errno = ENOMEM;
+            return NULL;
+        }
+    }
+    if (emp_unlikely(emp_runtime_annotates)) {
+        emp_annotate_alloc(block, size, zero);
+    }
+    if (zero) {
+        memset(block, 0, size);
+    }
+    if (EMP_SECURE) {
+        emp_block_guard_set(block);
+    }
+    return block;
+}
+
+/* Class whose blocks are all aligned to align: its size is a multiple; 0: none. */
+static uint32_t class_for_aligned(size_t size, size_t align)
+{
+    size_t rounded = emp_align_up(size == 0 ? 1 : size, align);
+
+    if (align > 4096 || rounded > EMP_SLAB_MAX) {
+        return 0;
+    }
+    for (uint32_t c = emp_size_class_of(rounded); c <= EMP_SIZE_CLASSES; c++) {
+        if (emp_classes[c].geometry.size % align == 0) {
+            return c;
+        }
+    }
+    return 0;
+}
+
+void *emp_allocate_slow(size_t size, size_t align, bool zero)
+{
+    size_t want = size + EMP_CANARY_BYTES;
+    uint32_t class_id = 0;
+
+    if (emp_unlikely(!emp_runtime_start())) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (emp_unlikely(size > EMP_ALLOC_MAX - EMP_CHUNK_BYTES)) {
+        return allocate_failed(size, false);
+    }
+    if (align < EMP_LINE_BYTES && emp_option_value(EMP_OPTION_align) != 0) {
+        align = EMP_LINE_BYTES;
+    }
+    if (align <= 16) {
+        class_id = want <= EMP_SLAB_MAX
+                       ? emp_size_class_of(align > 8 && want < 16 ? 16 : want)
+                       : 0;
+    } else {
+        /* order(align-count): relaxed; a statistic */
+        emp_fetch_add_relaxed(&aligned_requests, 1);
+        class_id = class_for_aligned(want, align);
+    }
+    if (class_id != 0) {
+        return allocate_slab(class_id, size, zero);
+    }
+    return allocate_large(want < 64 ? 64 : size, align, zero);
+}
+
+uint64_t emp_aligned_requests(void)
+{
+    /* order(align-count): relaxed; a statistic */
+    return emp_load_relaxed(&aligned_requests);
+}
+
+void *emp_malloc(size_t size)
+{
+    if (emp_likely(size <= EMP_SMALL_MAX) && !EMP_SECURE) {
+        void *block = emp_fast_alloc_small(size);
+
+        if (emp_likely(block != NULL)) {
+            return block;
+        }
+    }
+    return emp_allocate_slow(size, 1, false);
+}
+
+void *emp_calloc(size_t count, size_t size)
+{
+    size_t bytes = 0;
+
+    if (emp_unlikely(!emp_align_mul(count, size, &bytes))) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (emp_likely(bytes <= EMP_SMALL_MAX) && !EMP_SECURE) {
+        void *block = emp_fast_alloc_small(bytes);
+
+        if (emp_likely(block != NULL)) {
+            return memset(block, 0, bytes);
+        }
+    }
+    return emp_allocate_slow(bytes, 1, true);
+}
+
+void *emp_aligned_alloc(size_t align, size_t size)
+{
+    if (!emp_align_is_pow2(align) || align > ((size_t)1 << 30)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (align <= 128 && align >= 64 && size - 1 < EMP_SMALL_MAX - 127 && !EMP_SECURE) {
+        void *block = emp_fast_alloc_small(emp_align_up(size, align));
+
+        if (emp_likely(block != NULL)) {
+            return block;
+        }
+    }
+    return emp_allocate_slow(size, align, false);
+}

@@ -1,0 +1,184 @@
+/*
+ * Purpose: see maintenance.h. One round: poke the caches, tick the shards, purge the spans.
+ *
+ *   thread: none --free hook, something to give back--> running --nothing left--> none
+ *
+ * Owner:   core. Threads: one round at a time (a mutex that is only tried). The thread is started on
+ *          the free side only, with no lock held and all signals blocked.
+ * Design:  [core.proto.maintenance]. Source: BR-MEM-008, row D7.
+ * Cost:    a round is O(chunks + partial slabs); nothing when nothing changed.
+ */
+#include "core/maintenance.h"
+
+#include <errno.h>
+
+#include "core/advanced_memory_pool.h"
+#include "core/options.h"
+#include "core/runtime.h"
+#include "global/shard_tick.h"
+#include "local/thread_cache.h"
+#include "monitor/stopwatch.h"
+#include "os/os_memory.h"
+#include "span/arena.h"
+#include "span/run.h"
+#include "span/unit.h"
+#include "sync/atomic.h"
+#include "thread/lifecycle.h"
+#include "thread/mutex.h"
+
+#define EMP_THREAD_MIN_BYTES ((size_t)4 << 20) /* smaller heaps are not worth a thread */
+#define EMP_QUIET_ROUNDS 4u                    /* rounds without work before the thread ends */
+#define EMP_DENSE_ROUNDS 8u                    /* rounds a chunk is full before it is advised */
+
+static struct {
+    struct emp_mutex lock;
+    uint32_t running;   /* atomic: maintenance. 1: the thread exists or is being made */
+    uint32_t wake;      /* atomic: maintenance. futex word of the thread's sleep */
+    uint64_t last_ns;   /* guarded by lock: last round that aged memory */
+} maintenance = {.lock = EMP_MUTEX_INIT(TICK)};
+
+static bool give_pages(void *base, size_t bytes)
+{
+    bool ok = emp_os_purge(base, bytes);
+
+    if (ok) {
+        emp_span_count_purge(bytes);
+    }
+    return ok;
+}
+
+/* Purges what is due; the lock is held. */
+static size_t round_purge(bool all, bool *more)
+{
+    struct emp_tick_result result = {0};
+    struct emp_span_counts counts;
+
+    emp_shard_tick(all, emp_stopwatch_ns(), give_pages, &result);
+    result.given_bytes += emp_unit_purge(all);
+    result.given_bytes += emp_run_purge(all);
+    result.given_bytes += emp_arena_purge(all);
+    if (emp_option_value(EMP_OPTION_thp) == 0) {
+        (void)emp_unit_advise_dense(EMP_DENSE_ROUNDS);
+    }
+    emp_arena_read_counts(&counts);
+    *more = result.more || counts.dirty_bytes != 0;
+    return result.given_bytes;
+}
+
+size_t emp_maintenance_round(bool all, bool *more)
+{
+    int saved = errno;
+    uint64_t now = emp_stopwatch_ns();
+    size_t given = 0;
+
+    *more = false;
+    if (!emp_mutex_try_lock(&maintenance.lock)) {
+        return 0;
+    }
+    /* Memory ages from round to round: two half delays make at least one whole. */
+    if (all || now - maintenance.last_ns >= emp_option_value(EMP_OPTION_purge_delay) / 2) {
+        maintenance.last_ns = now;
+        (void)emp_cache_poke_all();
+        given = round_purge(all, more);
+    } else {
+        *more = true;
+    }
+    emp_mutex_unlock(&maintenance.lock);
+    errno = saved;
+    return given;
+}
+
+/* Body of the thread. */
+static void maintenance_thread(void *arg)
+{
+    unsigned quiet = 0;
+
+    (void)arg;
+    while (quiet < EMP_QUIET_ROUNDS) {
+        bool more = false;
+        uint64_t half = emp_option_value(EMP_OPTION_purge_delay) / 2 + 1000000u;
+
+        emp_lifecycle_sleep(&maintenance.wake, 0, half);
+        size_t given = emp_maintenance_round(false, &more);
+
+        quiet = given == 0 && !more ? quiet + 1 : 0;
+    }
+    emp_park();
+    /* order(maintenance): release; pairs with the exchange of the next starter */
+    emp_store_release(&maintenance.running, 0);
+}
+
+/* Called now and then on the free side, no lock held. */
+static void maintenance_free_hook(void)
+{
+    struct emp_span_counts counts;
+
+    /* order(maintenance): relaxed; the exchange below decides */
+    if (emp_load_relaxed(&maintenance.running) != 0 ||
+        emp_option_value(EMP_OPTION_background) == 0) {
+        return;
+    }
+    emp_arena_read_counts(&counts);
+    if (counts.mapped_bytes < EMP_THREAD_MIN_BYTES) {
+        return;
+    }
+    /* order(maintenance): acq_rel; the thread before us, if any, is past its last round */
+    if (emp_exchange_acq_rel(&maintenance.running, 1) != 0) {
+        return;
+    }
+    if (!emp_lifecycle_spawn(maintenance_thread, NULL, "echomem/bg")) {
+        /* order(maintenance): release; somebody else may try */
+        emp_store_release(&maintenance.running, 0);
+    }
+}
+
+void emp_maintenance_init(void)
+{
+    emp_cache_set_free_hook(maintenance_free_hook);
+}
+
+bool emp_tick(void)
+{
+    bool more = false;
+
+    if (emp_runtime_start()) {
+        emp_cache_tick();
+        (void)emp_maintenance_round(false, &more);
+    }
+    return more;
+}
+
+void emp_park(void)
+{
+    if (emp_runtime_is_started()) {
+        emp_cache_flush("park");
+    }
+}
+
+size_t emp_purge(void)
+{
+    bool more = false;
+
+    if (!emp_runtime_is_started()) {
+        return 0;
+    }
+    emp_cache_flush("purge");
+    return emp_maintenance_round(true, &more);
+}
+
+void emp_maintenance_fork_prepare(void)
+{
+    emp_mutex_lock(&maintenance.lock);
+}
+
+void emp_maintenance_fork_parent(void)
+{
+    emp_mutex_unlock(&maintenance.lock);
+}
+
+void emp_maintenance_fork_child(void)
+{
+    emp_mutex_reset_in_child(&maintenance.lock);
+    /* order(maintenance): relaxed; the child has one thread */
+    emp_store_relaxed(&maintenance.running, 0);
+}

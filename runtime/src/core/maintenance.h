@@ -1,0 +1,17 @@
+/*
+ * Purpose: when maintenance runs: from emp_tick, and from a thread of our own that exists only while
+ *          there is memory to give back.
+ * Owner:   core; not installed. Design: [core.proto.maintenance]
+ */
+#ifndef EMP_CORE_MAINTENANCE_H
+#define EMP_CORE_MAINTENANCE_H
+
+/* Registers the free hook; after the thread room is ready. */
+void emp_maintenance_init(void);
+
+/* Fork. */
+void emp_maintenance_fork_prepare(void);
+void emp_maintenance_fork_parent(void);
+void emp_maintenance_fork_child(void);
+
+#endif

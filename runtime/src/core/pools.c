@@ -1,0 +1,364 @@
+/*
+ * Purpose: pools of one object size: creation, lookup, allocation, destruction (PoolRepository of the
+ *          model). Each pool has a class of its own, so its objects never share a slab with others.
+ * Owner:   core. Threads: the repository under the pools lock; allocation and free lock-free in L1.
+ * Design:  [core.proto.pool]
+ */
+#include "core/pools.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/align.h"
+#include "core/advanced_memory_pool.h"
+#include "core/runtime.h"
+#include "global/budget.h"
+#include "global/shard.h"
+#include "local/annotate.h"
+#include "local/fast_path.h"
+#include "monitor/report.h"
+#include "slab/block_guard.h"
+#include "slab/slab.h"
+#include "span/meta.h"
+#include "span/unit.h"
+#include "sync/atomic.h"
+
+#define EMP_POOL_LIMIT (EMP_CLASS_LIMIT - EMP_POOL_CLASS_FIRST)
+
+/* Owner: the pools lock. A slot of the table is in use iff id != 0. */
+struct emp_pool {
+    uint32_t id;
+    uint32_t class_id;
+    size_t object_size;
+    char name[EMP_POOL_NAME_BYTES];
+};
+
+static struct emp_pool pool_table[EMP_POOL_LIMIT]; /* guarded by the pools lock */
+static uint32_t pool_next_id = 1;                  /* guarded by the pools lock */
+
+struct emp_pool_config emp_pool_config_default(size_t object_size)
+{
+    return (struct emp_pool_config){.struct_bytes = sizeof(struct emp_pool_config),
+                                    .object_size = object_size};
+}
+
+static bool config_is_valid(const struct emp_pool_config *config)
+{
+    return config != NULL && config->struct_bytes == sizeof(*config) && config->object_size >= 1 &&
+           config->object_size <= EMP_SLAB_MAX &&
+           (config->object_align == 0 ||
+            (emp_align_is_pow2(config->object_align) && config->object_align >= 8 &&
+             config->object_align <= 4096)) &&
+           config->l1_cache_size <= 512 && config->l2_cache_size <= EMP_WARM_WORDS &&
+           config->batch_alloc_size <= 128 &&
+           (config->max_capacity == 0 || config->initial_capacity <= config->max_capacity);
+}
+
+/* Block size of a pool: the object, the canary, the alignment. */
+static size_t pool_block_bytes(const struct emp_pool_config *config)
+{
+    size_t size = config->object_size + EMP_CANARY_BYTES;
+    size_t align = config->object_align;
+
+    if (align == 0) {
+        align = size < 16 ? 8 : 16;
+    }
+    return emp_align_up(size, align);
+}
+
+/* Finds a pool by id (name NULL) or by name; lock held. */
+static struct emp_pool *pool_find_locked(uint32_t id, const char *name)
+{
+    for (unsigned i = 0; i < EMP_POOL_LIMIT; i++) {
+        struct emp_pool *pool = &pool_table[i];
+
+        if (pool->id != 0 && (name != NULL ? strcmp(pool->name, name) == 0 : pool->id == id)) {
+            return pool;
+        }
+    }
+    return NULL;
+}
+
+static void pool_name_default(char *name, uint32_t id)
+{
+    char digits[12];
+    size_t count = 0;
+    size_t at = strlen(strcpy(name, "pool-"));
+
+    do {
+        digits[count++] = (char)('0' + id % 10);
+        id /= 10;
+    } while (id != 0);
+    while (count > 0) {
+        name[at++] = digits[--count];
+    }
+    name[at] = '\0';
+}
+
+/* Power of two that is at least n, minus one; n in 1..64. */
+static uint32_t mask_for(size_t n)
+{
+    uint32_t mask = 1;
+
+    while (mask < n) {
+        mask *= 2;
+    }
+    return mask - 1;
+}
+
+/* Sets the class of a pool up; lock held. */
+static void pool_define_locked(struct emp_pool *pool, const struct emp_pool_config *config)
+{
+    uint32_t class_id = pool->class_id;
+    struct emp_budget *budget = &emp_budgets[class_id];
+    size_t l1 = config->l1_cache_size;
+
+    *budget = (struct emp_budget){.limit = config->max_capacity, .name = pool->name};
+    for (uint32_t s = 0; s < emp_shard_count; s++) {
+        struct emp_shard_class *state = &emp_shards[s]->classes[class_id];
+
+        memset(state, 0, sizeof(*state));
+        state->warm_mask = mask_for(config->l2_cache_size == 0 ? 32 : config->l2_cache_size);
+    }
+
+    emp_size_class_define(class_id, emp_arena.base, (uint32_t)pool_block_bytes(config));
+    emp_classes[class_id].batch =
+        (uint16_t)(config->batch_alloc_size > 64 ? 64 : config->batch_alloc_size);
+    if (l1 != 0) {
+        emp_classes[class_id].room = (uint16_t)l1;
+    }
+}
+
+enum emp_status emp_pool_create(const struct emp_pool_config *config, struct emp_pool **out)
+{
+    enum emp_status status = EMP_ERR_LIMIT;
+    struct emp_pool *pool = NULL;
+
+    if (!config_is_valid(config) || out == NULL || pool_block_bytes(config) > EMP_SLAB_MAX ||
+        (config->name != NULL && strlen(config->name) >= EMP_POOL_NAME_BYTES)) {
+        return EMP_ERR_INVALID;
+    }
+    if (!emp_runtime_start()) {
+        return EMP_ERR_NOMEM;
+    }
+    emp_cache_pools_lock();
+    if (config->name != NULL && pool_find_locked(0, config->name) != NULL) {
+        emp_cache_pools_unlock();
+        return EMP_ERR_EXISTS;
+    }
+    for (unsigned i = 0; i < EMP_POOL_LIMIT && pool == NULL; i++) {
+        pool = pool_table[i].id == 0 ? &pool_table[i] : NULL;
+    }
+    if (pool != NULL) {
+        pool->id = pool_next_id++;
+        pool->class_id = EMP_POOL_CLASS_FIRST + (uint32_t)(pool - pool_table);
+        pool->object_size = config->object_size;
+        if (config->name != NULL) {
+            strcpy(pool->name, config->name);
+        } else {
+            pool_name_default(pool->name, pool->id);
+        }
+        /* The bins first: a thread that sees the class finds its bin closed, never undefined. */
+        emp_cache_reset_class(pool->class_id, 1, NULL);
+        pool_define_locked(pool, config);
+        emp_cache_reset_class(pool->class_id, emp_classes[pool->class_id].room, NULL);
+        status = EMP_OK;
+    }
+    emp_cache_pools_unlock();
+    if (status == EMP_OK && emp_pool_reserve(pool, config->initial_capacity) != EMP_OK) {
+        (void)emp_pool_destroy(pool, NULL);
+        return EMP_ERR_NOMEM;
+    }
+    if (status == EMP_OK) {
+        *out = pool;
+    }
+    return status;
+}
+
+enum emp_status emp_pool_reserve(struct emp_pool *pool, size_t count)
+{
+    struct emp_central_note note = {0};
+    uint32_t shard = emp_shard_current();
+
+    /* order(budget): relaxed; only this call adds slabs while the pool is being created */
+    while (emp_load_relaxed(&emp_budgets[pool->class_id].slots) < count) {
+        if (!emp_central_expand(pool->class_id, shard, &note)) {
+            emp_event_after_take(pool->class_id, pool->object_size, true, &note, "reserve");
+            return EMP_ERR_NOMEM;
+        }
+    }
+    if (note.expanded) {
+        emp_event_after_take(pool->class_id, pool->object_size, false, &note, "reserve");
+    }
+    return EMP_OK;
+}
+
+/* Ends every slab of a class; returns blocks that were free in them. Pools lock held. */
+static uint64_t pool_end_slabs(uint32_t class_id, uint64_t *slots)
+{
+    size_t limit = emp_unit_limit();
+    uint64_t free_blocks = 0;
+
+    for (size_t unit = 0; unit < limit; unit++) {
+        struct emp_slab *slab = emp_slab_at(unit);
+
+        /* order(slab-tag): relaxed; slabs of this class do not come or go during the call */
+        if ((emp_load_relaxed(&emp_arena.tags[unit]) & 0xffu) != class_id ||
+            slab->magic != EMP_SLAB_MAGIC || slab->class_id != class_id) {
+            continue;
+        }
+        /* order(slab-owner): relaxed; nobody uses the pool any more */
+        struct emp_shard *shard = emp_shards[emp_load_relaxed(&slab->owner)];
+        void *twice = NULL;
+
+        emp_mutex_lock(&shard->lock);
+        (void)emp_slab_drain(slab, &twice);
+        emp_shard_unlink(&shard->classes[class_id], slab);
+        emp_mutex_unlock(&shard->lock);
+        free_blocks += slab->free_count;
+        *slots += slab->slots;
+        emp_slab_destroy(slab);
+    }
+    return free_blocks;
+}
+
+enum emp_status emp_pool_destroy(struct emp_pool *pool, size_t *live)
+{
+    uint64_t cached = 0;
+    uint64_t slots = 0;
+
+    if (pool == NULL || pool->id == 0) {
+        return EMP_ERR_INVALID;
+    }
+    uint32_t class_id = pool->class_id;
+
+    emp_cache_pools_lock();
+    emp_cache_reset_class(class_id, 0, &cached);
+    uint64_t free_blocks = pool_end_slabs(class_id, &slots);
+
+    emp_size_class_forget(class_id);
+    pool->id = 0;
+    emp_budgets[class_id] = (struct emp_budget){0};
+    emp_cache_pools_unlock();
+    size_t lost = (size_t)(slots - free_blocks - cached);
+
+    if (live != NULL) {
+        *live = lost;
+    }
+    return lost == 0 ? EMP_OK : EMP_ERR_BUSY;
+}
+
+void *emp_pool_alloc(struct emp_pool *pool)
+{
+    void *block = emp_fast_pop(&emp_l1_current()->bins[pool->class_id]);
+
+    if (emp_unlikely(block == NULL)) {
+        block = emp_allocate_class(pool->class_id, pool->object_size);
+        if (block == NULL) {
+            errno = ENOMEM;
+            return NULL;
+        }
+    }
+    if (emp_unlikely(emp_runtime_annotates)) {
+        emp_annotate_alloc(block, pool->object_size, false);
+    }
+    if (EMP_SECURE) {
+        emp_block_guard_set(block);
+    }
+    return block;
+}
+
+void emp_pool_free(struct emp_pool *pool, void *ptr)
+{
+    uintptr_t offset = (uintptr_t)ptr - emp_arena.base;
+
+    if (ptr == NULL) {
+        return;
+    }
+    /* order(slab-tag): relaxed; the caller holds the block */
+    if (emp_unlikely(offset >= emp_arena.bytes ||
+                     (emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]) & 0xffu) !=
+                         pool->class_id)) {
+        emp_report_pointer(offset >= emp_arena.bytes ? EMP_REPORT_FOREIGN : EMP_REPORT_WRONG_POOL,
+                           ptr, "pool_free");
+        return;
+    }
+    if (EMP_SECURE || !emp_fast_free(ptr)) {
+        emp_release_slow(ptr, "pool_free");
+    }
+}
+
+size_t emp_pool_alloc_batch(struct emp_pool *pool, void **ptrs, size_t count)
+{
+    size_t done = 0;
+
+    while (done < count && (ptrs[done] = emp_pool_alloc(pool)) != NULL) {
+        done++;
+    }
+    return done;
+}
+
+void emp_pool_free_batch(struct emp_pool *pool, void **ptrs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        emp_pool_free(pool, ptrs[i]);
+    }
+}
+
+enum emp_status emp_pool_get_stats(struct emp_pool *pool, struct emp_pool_stats *out)
+{
+    if (pool == NULL || out == NULL || pool->id == 0) {
+        return EMP_ERR_INVALID;
+    }
+    emp_class_stats(pool->class_id, out);
+    return EMP_OK;
+}
+
+const char *emp_pool_name(const struct emp_pool *pool)
+{
+    return pool->name;
+}
+
+uint32_t emp_pool_id(const struct emp_pool *pool)
+{
+    return pool->id;
+}
+
+uint32_t emp_pool_class(const struct emp_pool *pool)
+{
+    return pool->class_id;
+}
+
+struct emp_pool *emp_pool_find_id(uint32_t id)
+{
+    emp_cache_pools_lock();
+    struct emp_pool *pool = id == 0 ? NULL : pool_find_locked(id, NULL);
+    emp_cache_pools_unlock();
+    return pool;
+}
+
+struct emp_pool *emp_pool_find_name(const char *name)
+{
+    emp_cache_pools_lock();
+    struct emp_pool *pool = name == NULL ? NULL : pool_find_locked(0, name);
+    emp_cache_pools_unlock();
+    return pool;
+}
+
+size_t emp_pool_enumerate(void (*visit)(struct emp_pool *pool, void *arg), void *arg)
+{
+    struct emp_pool *found[EMP_POOL_LIMIT];
+    size_t count = 0;
+
+    emp_cache_pools_lock();
+    for (unsigned i = 0; i < EMP_POOL_LIMIT; i++) {
+        if (pool_table[i].id != 0) {
+            found[count++] = &pool_table[i];
+        }
+    }
+    emp_cache_pools_unlock();
+    for (size_t i = 0; i < count; i++) {
+        visit(found[i], arg);
+    }
+    return count;
+}

@@ -1,0 +1,325 @@
+/*
+ * Purpose: free in all its forms: the slow path, sized and aligned forms, batches, realloc, usable
+ *          size; finds misuse that can be found in the call.
+ * Owner:   core. Threads: any. errno is kept by every form of free.
+ * Design:  [core.proto.release] [core.req.misuse]
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/align.h"
+#include "core/advanced_memory_pool.h"
+#include "core/foreign.h"
+#include "core/runtime.h"
+#include "global/budget.h"
+#include "local/annotate.h"
+#include "local/fast_path.h"
+#include "monitor/report.h"
+#include "slab/block_guard.h"
+#include "slab/slab.h"
+#include "span/arena.h"
+#include "span/large.h"
+#include "span/run.h"
+#include "sync/atomic.h"
+
+static void (*foreign_forward)(void *ptr); /* set before threads start */
+enum emp_foreign_policy emp_foreign_policy = EMP_FOREIGN_ABORT;
+
+void emp_foreign_set_forward(void (*forward)(void *ptr))
+{
+    foreign_forward = forward;
+}
+
+/* Class of an address by its tag; 0: not in a slab of ours. */
+static uint32_t class_of(const void *ptr)
+{
+    uintptr_t offset = (uintptr_t)ptr - emp_arena.base;
+
+    if (offset >= emp_arena.bytes) {
+        return 0;
+    }
+    /* order(slab-tag): relaxed; for a live block the tag cannot change */
+    return emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]) & 0xffu;
+}
+
+void emp_report_pointer(enum emp_report_code code, const void *ptr, const char *call)
+{
+    uint32_t class_id = class_of(ptr);
+    char name[32];
+    struct emp_report report = {.code = code, .pointer = ptr, .class_id = class_id, .call = call};
+
+    if (class_id != 0) {
+        const struct emp_class *info = &emp_classes[class_id];
+        const struct emp_slab *slab = emp_slab_at(emp_slab_number_of((uintptr_t)ptr, info));
+        uintptr_t offset = (uintptr_t)ptr - emp_slab_base(slab);
+
+        report.block_bytes = info->geometry.size;
+        report.block = (const void *)((uintptr_t)ptr - offset % info->geometry.size);
+        /* order(slab-owner): relaxed; for the text of the report */
+        report.owner_shard = emp_load_relaxed(&slab->owner);
+        report.pool = class_id >= EMP_POOL_CLASS_FIRST
+                          ? emp_budget_name(class_id, name, sizeof(name))
+                          : NULL;
+    }
+    emp_report_misuse(&report);
+}
+
+/* A block of a slab. */
+static void release_slab(uint32_t class_id, void *ptr, const char *call)
+{
+    const struct emp_l1_bin *bin = &emp_l1_current()->bins[class_id];
+
+    if (emp_unlikely(bin->top[-1] == ptr)) {
+        emp_report_pointer(EMP_REPORT_DOUBLE_FREE, ptr, call);
+        return;
+    }
+    if (EMP_SECURE && !emp_block_guard_check(ptr)) {
+        emp_report_pointer(EMP_REPORT_CANARY, ptr, call);
+        return;
+    }
+    if (emp_unlikely(emp_runtime_annotates)) {
+        emp_annotate_free(ptr, emp_classes[class_id].geometry.size);
+    }
+    emp_cache_free_slow(class_id, ptr, call);
+}
+
+/* A pointer outside the arena that is no mapped block. */
+static void release_foreign(void *ptr, const char *call)
+{
+    if (emp_foreign_policy == EMP_FOREIGN_FORWARD && foreign_forward != NULL) {
+        foreign_forward(ptr);
+    } else if (emp_foreign_policy != EMP_FOREIGN_IGNORE) {
+        emp_report_pointer(EMP_REPORT_FOREIGN, ptr, call);
+    }
+}
+
+/* A run, a chunk block, a mapped block, or nothing of ours. */
+static void release_large(void *ptr, const char *call)
+{
+    size_t bytes = 0;
+
+    if (emp_unlikely(emp_runtime_annotates)) {
+        size_t usable = emp_large_bytes(ptr);
+
+        if (emp_arena_contains(ptr) && usable == 0) {
+            usable = emp_run_pages(ptr) * EMP_RUN_PAGE_BYTES;
+        }
+        if (usable != 0) {
+            emp_annotate_free(ptr, usable);
+        }
+    }
+    if (!emp_arena_contains(ptr)) {
+        if (emp_large_give(ptr) == 0) {
+            release_foreign(ptr, call);
+        }
+        return;
+    }
+    bytes = emp_run_give(ptr);
+    if (bytes == 0) {
+        bytes = emp_large_give(ptr);
+    }
+    if (bytes == 0) {
+        emp_report_pointer((uintptr_t)ptr % 16 != 0 ? EMP_REPORT_MISALIGNED : EMP_REPORT_INVALID, ptr,
+                           call);
+        return;
+    }
+    emp_cache_call_free_hook();
+}
+
+void emp_release_slow(void *ptr, const char *call)
+{
+    if (ptr == NULL) {
+        return;
+    }
+    int saved = errno;
+
+    if (emp_runtime_start()) {
+        uint32_t class_id = class_of(ptr);
+
+        if (class_id != 0) {
+            release_slab(class_id, ptr, call);
+        } else {
+            release_large(ptr, call);
+        }
+    } else {
+        release_foreign(ptr, call);
+    }
+    errno = saved;
+}
+
+void emp_free(void *ptr)
+{
+    if (emp_unlikely(EMP_SECURE || !emp_fast_free(ptr))) {
+        emp_release_slow(ptr, "free");
+    }
+}
+
+/* True when a block of class_id may have been requested with size; borrowed blocks count. */
+static bool size_fits(uint32_t class_id, size_t size)
+{
+    uint32_t block = emp_classes[class_id].geometry.size;
+    size_t want = size + EMP_CANARY_BYTES;
+
+    if (want > block) {
+        return false;
+    }
+    uint32_t own = emp_classes[emp_size_class_of(want)].geometry.size;
+
+    return (uint64_t)own * 3 >= (uint64_t)block * 2 || (block <= 64 && own <= block);
+}
+
+/* A sized free of any kind; align 1 when it was not aligned. */
+static void release_sized(void *ptr, size_t align, size_t size, const char *call)
+{
+    uint32_t class_id = class_of(ptr);
+    size_t rounded = align > 16 ? emp_align_up(size == 0 ? 1 : size, align) : size;
+
+    if (ptr != NULL && class_id != 0 && class_id < EMP_POOL_CLASS_FIRST) {
+        if ((uintptr_t)ptr % align != 0) {
+            emp_report_pointer(EMP_REPORT_ALIGN_MISMATCH, ptr, call);
+            return;
+        }
+        if (rounded > EMP_SLAB_MAX || (align <= 128 && !size_fits(class_id, rounded))) {
+            emp_report_pointer(EMP_REPORT_SIZE_MISMATCH, ptr, call);
+            return;
+        }
+    } else if (ptr != NULL && class_id == 0 && emp_runtime_is_started()) {
+        size_t usable = emp_usable_size(ptr);
+
+        if (usable != 0 && (size > usable || (size <= EMP_SLAB_MAX / 2 && align <= 4096))) {
+            emp_report_pointer(EMP_REPORT_SIZE_MISMATCH, ptr, call);
+            return;
+        }
+    }
+    if (EMP_SECURE || !emp_fast_free(ptr)) {
+        emp_release_slow(ptr, call);
+    }
+}
+
+void emp_free_sized(void *ptr, size_t size)
+{
+    release_sized(ptr, 1, size, "free_sized");
+}
+
+void emp_free_aligned_sized(void *ptr, size_t align, size_t size)
+{
+    if (!emp_align_is_pow2(align)) {
+        emp_report_pointer(EMP_REPORT_ALIGN_MISMATCH, ptr, "free_aligned_sized");
+        return;
+    }
+    release_sized(ptr, align, size, "free_aligned_sized");
+}
+
+size_t emp_usable_size(const void *ptr)
+{
+    uint32_t class_id = class_of(ptr);
+    size_t bytes = 0;
+
+    if (ptr == NULL || !emp_runtime_is_started()) {
+        return 0;
+    }
+    if (class_id != 0) {
+        return emp_classes[class_id].geometry.size - EMP_CANARY_BYTES;
+    }
+    bytes = emp_arena_contains(ptr) ? emp_run_pages(ptr) * EMP_RUN_PAGE_BYTES : 0;
+    bytes = bytes != 0 ? bytes : emp_large_bytes(ptr);
+    if (bytes == 0 && emp_foreign_policy == EMP_FOREIGN_ABORT) {
+        emp_report_pointer(emp_arena_contains(ptr) ? EMP_REPORT_INVALID : EMP_REPORT_FOREIGN, ptr,
+                           "usable_size");
+    }
+    return bytes;
+}
+
+/* Tries to resize where the block is; NULL: it must move. */
+static void *resize_in_place(void *ptr, size_t usable, size_t size)
+{
+    uint32_t class_id = class_of(ptr);
+
+    if (class_id != 0) {
+        return size <= usable && size_fits(class_id, size) ? ptr : NULL;
+    }
+    if (size <= EMP_SLAB_MAX || emp_runtime_annotates) {
+        return NULL;
+    }
+    if (emp_arena_contains(ptr) && usable <= EMP_RUN_MAX) {
+        if (size <= usable && size > usable - usable / 8) {
+            return ptr;
+        }
+        size_t pages = emp_align_up(size, EMP_RUN_PAGE_BYTES) / EMP_RUN_PAGE_BYTES;
+
+        return size <= EMP_RUN_MAX && emp_run_resize(ptr, pages) ? ptr : NULL;
+    }
+    if (emp_arena_contains(ptr)) {
+        return size <= usable && size > EMP_RUN_MAX && usable - size < EMP_CHUNK_BYTES ? ptr : NULL;
+    }
+    return size > EMP_CHUNKED_MAX ? emp_large_resize(ptr, size) : NULL;
+}
+
+void *emp_realloc(void *ptr, size_t size)
+{
+    if (ptr == NULL) {
+        return emp_malloc(size);
+    }
+    if (size == 0) {
+        emp_free(ptr);
+        return NULL;
+    }
+    size_t usable = emp_usable_size(ptr);
+
+    if (usable == 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (size > EMP_ALLOC_MAX - EMP_CHUNK_BYTES) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    int saved = errno;
+    void *same = resize_in_place(ptr, usable, size);
+
+    errno = saved;
+    if (same != NULL) {
+        return same;
+    }
+    void *moved = emp_malloc(size);
+
+    if (moved != NULL) {
+        memcpy(moved, ptr, usable < size ? usable : size);
+        emp_free(ptr);
+    }
+    return moved;
+}
+
+size_t emp_good_size(size_t size)
+{
+    size_t want = size + EMP_CANARY_BYTES;
+
+    if (size > EMP_ALLOC_MAX - EMP_CHUNK_BYTES || !emp_runtime_start()) {
+        return 0;
+    }
+    if (want <= EMP_SLAB_MAX) {
+        return emp_classes[emp_size_class_of(want)].geometry.size - EMP_CANARY_BYTES;
+    }
+    return emp_align_up(size, size <= EMP_RUN_MAX ? EMP_RUN_PAGE_BYTES : EMP_CHUNK_BYTES);
+}
+
+size_t emp_batch_alloc(size_t size, void **ptrs, size_t count)
+{
+    size_t done = 0;
+
+    while (done < count) {
+        ptrs[done] = emp_malloc(size);
+        if (ptrs[done] == NULL) {
+            break;
+        }
+        done++;
+    }
+    return done;
+}
+
+void emp_batch_free(void **ptrs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        emp_free(ptrs[i]);
+    }
+}

@@ -1,0 +1,136 @@
+/*
+ * Purpose: starts the library at its first slow path, and joins what the C library tells about forks.
+ * Owner:   core. Threads: the first caller starts, others wait; a call from inside the start (the C
+ *          library may allocate when it registers handlers) finds the allocator already usable.
+ * Design:  [core.proto.start] [core.proto.fork]
+ */
+#include "core/runtime.h"
+
+#include "base/check.h"
+#include "core/maintenance.h"
+#include "core/options.h"
+#include "core/thread_cache_view.h"
+#include "global/shard.h"
+#include "local/annotate.h"
+#include "local/thread_cache.h"
+#include "monitor/event.h"
+#include "monitor/report.h"
+#include "slab/block_guard.h"
+#include "slab/size_class.h"
+#include "span/arena.h"
+#include "span/large.h"
+#include "span/meta.h"
+#include "sync/atomic.h"
+#include "thread/cpu.h"
+#include "thread/lifecycle.h"
+#include "thread/mutex.h"
+
+_Static_assert(sizeof(struct emp_cache_view) == sizeof(struct emp_l1), "one layout, two names");
+_Static_assert(offsetof(struct emp_cache_view, bins) == offsetof(struct emp_l1, bins), "bins");
+_Static_assert(offsetof(struct emp_cache_view, tags) == offsetof(struct emp_l1, tags), "tags");
+_Static_assert(offsetof(struct emp_cache_view, home_bit) == offsetof(struct emp_l1, home_bit),
+               "home bit");
+_Static_assert(EMP_VIEW_UNIT_SHIFT == EMP_UNIT_SHIFT && EMP_VIEW_BINS == EMP_BINS, "constants");
+
+bool emp_runtime_annotates;
+
+/* 0: not started, 1: ready to allocate, 2: no memory at start. */
+static uint32_t runtime_state;
+static struct emp_mutex runtime_lock = EMP_MUTEX_INIT(START);
+
+bool emp_runtime_is_started(void)
+{
+    /* order(runtime-start): acquire; everything the starter prepared */
+    return emp_load_acquire(&runtime_state) == 1;
+}
+
+static void fork_prepare(void)
+{
+    emp_cache_fork_prepare();
+    emp_maintenance_fork_prepare();
+    for (uint32_t i = 0; i < emp_shard_count; i++) {
+        emp_mutex_lock(&emp_shards[i]->lock);
+    }
+    emp_large_fork_prepare();
+    emp_span_lock();
+    emp_meta_fork_prepare();
+    emp_options_fork_prepare();
+}
+
+static void fork_parent(void)
+{
+    emp_options_fork_parent();
+    emp_meta_fork_parent();
+    emp_span_unlock();
+    emp_large_fork_parent();
+    for (uint32_t i = emp_shard_count; i-- > 0;) {
+        emp_mutex_unlock(&emp_shards[i]->lock);
+    }
+    emp_maintenance_fork_parent();
+    emp_cache_fork_parent();
+}
+
+static void fork_child(void)
+{
+    emp_options_fork_child();
+    emp_meta_fork_child();
+    emp_span_fork_child();
+    emp_large_fork_child();
+    for (uint32_t i = 0; i < emp_shard_count; i++) {
+        emp_mutex_reset_in_child(&emp_shards[i]->lock);
+    }
+    emp_maintenance_fork_child();
+    emp_event_reset_in_child();
+    emp_cache_fork_child();
+}
+
+/* Everything that needs no help of the C library; one thread. */
+static bool runtime_prepare(void)
+{
+    emp_check_set_hook(emp_report_fatal);
+    if (!emp_arena_init()) {
+        return false;
+    }
+    emp_bitmap_dispatch_init();
+    emp_size_class_init(emp_arena.base, offsetof(struct emp_l1, bins), sizeof(struct emp_l1_bin));
+    if (EMP_SECURE) {
+        emp_block_guard_init();
+    }
+    if (!emp_shard_init(emp_cpu_count())) {
+        return false;
+    }
+    emp_local_init();
+    emp_options_init();
+    emp_runtime_annotates =
+        emp_annotate_asan() ||
+        (emp_annotate_on_valgrind() && emp_option_value(EMP_OPTION_valgrind) == 0);
+    emp_local_options.checked = emp_runtime_annotates || EMP_AUDIT || EMP_SECURE;
+    return true;
+}
+
+static EMP_COLD bool runtime_start_slow(void)
+{
+    static const struct emp_fork_hooks hooks = {fork_prepare, fork_parent, fork_child};
+
+    emp_mutex_lock(&runtime_lock);
+    if (runtime_state != 0) {
+        emp_mutex_unlock(&runtime_lock);
+        return runtime_state == 1;
+    }
+    bool ok = runtime_prepare();
+
+    /* order(runtime-start): release; see emp_runtime_is_started */
+    emp_store_release(&runtime_state, ok ? 1 : 2);
+    emp_mutex_unlock(&runtime_lock);
+    if (ok) {
+        /* May allocate: the allocator works by now, without caches that end with their thread. */
+        (void)emp_lifecycle_init(emp_cache_on_exit, &hooks);
+        emp_maintenance_init();
+    }
+    return ok;
+}
+
+bool emp_runtime_start(void)
+{
+    return emp_likely(emp_runtime_is_started()) || runtime_start_slow();
+}

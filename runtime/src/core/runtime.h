@@ -1,0 +1,61 @@
+/*
+ * Purpose: start of the library, maintenance, and what core's files share.
+ * Owner:   core; not installed. Threads: any.
+ * Design:  [core.proto.start] [core.proto.maintenance]
+ */
+#ifndef EMP_CORE_RUNTIME_H
+#define EMP_CORE_RUNTIME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/pool_types.h"
+#include "global/central.h"
+#include "monitor/report.h"
+
+/* Starts everything at the first call; false: the system gave nothing at all. */
+bool emp_runtime_start(void);
+
+/* True once emp_runtime_start succeeded. */
+bool emp_runtime_is_started(void);
+
+/* One maintenance round; returns bytes given back, *more: something is left for later. */
+size_t emp_maintenance_round(bool all, bool *more);
+
+/* Sends the events of a finished allocation; no bin is in use, no lock is held. */
+void emp_event_after_take(uint32_t class_id, size_t requested, bool failed,
+                          const struct emp_central_note *note, const char *reason);
+
+/* An allocation above the slab classes failed. */
+void emp_event_large_failed(size_t requested, bool limited);
+
+/* The slow path of every allocation: size of any kind, alignment 1 for natural. Sets errno. */
+void *emp_allocate_slow(size_t size, size_t align, bool zero);
+
+/* A block of a class; refills; sends events; requested for events. NULL without errno set. */
+void *emp_allocate_class(uint32_t class_id, size_t requested);
+
+/* Everything about a free that the hit path does not do; errno is kept. */
+void emp_release_slow(void *ptr, const char *call);
+
+/* Reports misuse of a pointer with everything known about it. */
+void emp_report_pointer(enum emp_report_code code, const void *ptr, const char *call);
+
+/* Requests with an alignment above the natural one. */
+uint64_t emp_aligned_requests(void);
+
+/* Reads the statistics of one class over all shards. */
+void emp_class_stats(uint32_t class_id, struct emp_pool_stats *out);
+
+/* Checked mode: every operation is announced to valgrind or AddressSanitizer. */
+extern bool emp_runtime_annotates;
+
+/* What to do with foreign pointers. */
+enum emp_foreign_policy { EMP_FOREIGN_ABORT = 0, EMP_FOREIGN_FORWARD, EMP_FOREIGN_IGNORE };
+extern enum emp_foreign_policy emp_foreign_policy;
+
+/* Bytes of canary behind every block (secure build), else 0. */
+#define EMP_CANARY_BYTES (EMP_SECURE ? 8u : 0u)
+
+#endif

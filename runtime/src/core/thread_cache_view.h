@@ -1,0 +1,78 @@
+/*
+ * What it is for: the part of a thread's cache that inlined fast paths read and write.
+ * When not to use it: applications use typed_pool.h; the layout may change with every version and is
+ *   tied to the library by static assertions on both sides.
+ * Life cycle: the library sets emp_cache_pointer for each thread; before that, and after the thread's
+ *   destructors ran, it points at an empty cache whose every operation takes the slow path.
+ * Threads: each thread sees its own. Errors: none.
+ */
+#ifndef EMP_CORE_THREAD_CACHE_VIEW_H
+#define EMP_CORE_THREAD_CACHE_VIEW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/pool_export.h"
+
+#define EMP_VIEW_UNIT_SHIFT 16u /* log2 of the bytes that one tag describes */
+#define EMP_VIEW_BINS 256u
+
+/* LIFO of free blocks of one class. The entry below the lowest is NULL: the stack's own end mark. */
+struct emp_bin {
+    void **top;   /* one past the newest block; owner only */
+    void **limit; /* full when top reaches it; the owner sets it, maintenance may lower it (relaxed) */
+};
+
+/* One per thread. Blocks of a line-sharing class carry home bits: only threads at home keep them. */
+struct emp_cache_view {
+    uintptr_t arena_base;   /* const after init: first byte of the arena */
+    uintptr_t arena_bytes;  /* const after init: its size; 0 in the empty cache */
+    const uint32_t *tags;   /* const after init: one tag per 64 KiB of the arena */
+    uint32_t home_bit;      /* owner only: bit of the shard this thread refills from, in tag position */
+    uint32_t reserved;      /* zero */
+    uint64_t line_rest[4];  /* keeps the bins on lines of their own */
+    struct emp_bin bins[EMP_VIEW_BINS]; /* by class id */
+};
+
+#define EMP_VIEW_BIN_OFFSET(class_id) \
+    (offsetof(struct emp_cache_view, bins) + (size_t)(class_id) * sizeof(struct emp_bin))
+
+EMP_EXTERN_C_BEGIN
+
+/* The calling thread's cache, never NULL. Read it through emp_cache_current only. */
+extern EMP_API __thread struct emp_cache_view *emp_cache_pointer
+    __attribute__((tls_model("initial-exec")));
+
+EMP_EXTERN_C_END
+
+/*
+ * The calling thread's cache. The load is opaque to the compiler, so that it never keeps a
+ * thread-local address across a coroutine switch that may change the thread.
+ */
+EMP_INLINE struct emp_cache_view *emp_cache_current(void)
+{
+#if defined(__x86_64__)
+    struct emp_cache_view *cache;
+    __asm__ __volatile__("movq emp_cache_pointer@gottpoff(%%rip), %0\n\t"
+                         "movq %%fs:(%0), %0"
+                         : "=r"(cache));
+    return cache;
+#elif defined(__aarch64__)
+    struct emp_cache_view *cache;
+    uintptr_t scratch;
+    __asm__ __volatile__("mrs %1, tpidr_el0\n\t"
+                         "adrp %0, :gottprel:emp_cache_pointer\n\t"
+                         "ldr %0, [%0, #:gottprel_lo12:emp_cache_pointer]\n\t"
+                         "ldr %0, [%1, %0]"
+                         : "=&r"(cache), "=&r"(scratch));
+    return cache;
+#endif
+}
+
+/* The bin at a byte offset of a cache. */
+EMP_INLINE struct emp_bin *emp_cache_bin(struct emp_cache_view *cache, size_t bin_offset)
+{
+    return (struct emp_bin *)(void *)((char *)cache + bin_offset);
+}
+
+#endif

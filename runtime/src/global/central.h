@@ -1,0 +1,65 @@
+/*
+ * Purpose: moves blocks between threads and slabs in batches: take (refill), give (flush), expand.
+ * Owner:   global. This is MemoryAllocationCoordinator of the model below the thread: warm words,
+ *          partial slabs fullest first, slabs on offer, borrowing, a new slab.
+ * Threads: any; no lock held on entry or return. Design: [global.proto.take] [global.proto.give]
+ */
+#ifndef EMP_GLOBAL_CENTRAL_H
+#define EMP_GLOBAL_CENTRAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct emp_shard_class;
+struct emp_slab;
+
+/* Entries of the array given to emp_central_take: one batch plus the room of one word. */
+#define EMP_TAKE_ROOM 128u
+#define EMP_TAKE_MAX 64u
+
+/* Why a refill failed or what it did; for events, which are sent when no bin is in use. */
+struct emp_central_note {
+    bool expanded;          /* a slab was added */
+    bool limited;           /* refused because of a limit, not because memory ran out */
+    uint64_t old_capacity;  /* blocks of the class before */
+    uint64_t new_capacity;  /* after */
+    uint64_t added_bytes;
+};
+
+/* A block that cannot be given back, and why (enum emp_report_code). */
+struct emp_central_fault {
+    void *pointer;
+    int code;
+};
+
+#define EMP_GIVE_MAX 128u
+#define EMP_RETIRE_MAX 8u
+
+/*
+ * Takes 1..want blocks of a class, want <= EMP_TAKE_MAX; out has EMP_TAKE_ROOM entries. 0: no memory
+ * or a limit; note tells. *home receives the shard the blocks came from.
+ */
+unsigned emp_central_take(uint32_t class_id, void **out, unsigned want, uint32_t *home,
+                          struct emp_central_note *note);
+
+/*
+ * Gives count <= EMP_GIVE_MAX blocks back whose tags say class_id. Faulty ones are left alone and
+ * returned in faults (room for count); returns how many.
+ */
+unsigned emp_central_give(uint32_t class_id, void **ptrs, unsigned count,
+                          struct emp_central_fault *faults);
+
+/* Adds a slab with free blocks to the given shard; false as emp_central_take. */
+bool emp_central_expand(uint32_t class_id, uint32_t shard_index, struct emp_central_note *note);
+
+/* Adopts a slab with free blocks from another shard; false when none is on offer or to be had. */
+bool emp_central_adopt(uint32_t class_id, uint32_t shard_index);
+
+/* Ends slabs that were retired under a lock; no lock held. */
+void emp_central_end_slabs(struct emp_slab *const *slabs, unsigned count);
+
+/* True when blocks of the class may be lent to a smaller one now; holder of the shard. */
+bool emp_central_may_lend(const struct emp_shard_class *class_state, uint32_t class_id);
+
+#endif

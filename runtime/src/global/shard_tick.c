@@ -1,0 +1,189 @@
+/*
+ * Purpose: see shard_tick.h.
+ * Owner:   global. Threads: the tick. Cost: O(slabs that are not full) per round.
+ * Design:  [global.proto.tick]
+ */
+#include "global/shard_tick.h"
+
+#include "base/bits.h"
+#include "global/budget.h"
+#include "global/central.h"
+#include "global/shard.h"
+#include "span/arena.h"
+#include "sync/atomic.h"
+
+#define EMP_IDLE_ROUNDS 2u     /* rounds without change before pages of a slab are given back */
+#define EMP_TICK_BATCH 16u     /* slabs claimed per lock */
+
+/* Slabs claimed for purging or ending. Owner: the tick's stack. */
+struct tick_batch {
+    unsigned count;
+    struct emp_slab *slabs[EMP_TICK_BATCH];
+    uint64_t pages[EMP_TICK_BATCH];
+};
+
+/* Books idleness; true when the slab has been idle long enough. Holder. */
+static bool tick_idle(struct emp_slab *slab, bool all)
+{
+    if (slab->tick_count != slab->free_count) {
+        slab->tick_count = slab->free_count;
+        slab->idle_ticks = 0;
+    } else if (slab->idle_ticks < 255) {
+        slab->idle_ticks++;
+    }
+    return all || slab->idle_ticks >= EMP_IDLE_ROUNDS;
+}
+
+/* Claims slabs of one list that have pages to give back; holder. from: where to go on, 0: done. */
+static void tick_claim_pages(struct emp_shard_class *state, uint32_t *from, bool all,
+                             struct tick_batch *batch, bool *more)
+{
+    uint32_t item = *from;
+
+    while (item != 0 && batch->count < EMP_TICK_BATCH) {
+        struct emp_slab *slab = emp_slab_at(item - 1);
+        uint64_t pages = 0;
+
+        item = slab->next;
+        bool due = tick_idle(slab, all);
+
+        pages = emp_slab_free_pages(slab);
+        if (pages == 0) {
+            continue;
+        }
+        *more = *more || !due;
+        if (due) {
+            emp_shard_unlink(state, slab);
+            state->free_blocks -= emp_slab_claim_pages(slab, pages);
+            batch->slabs[batch->count] = slab;
+            batch->pages[batch->count++] = pages;
+        }
+    }
+    *from = item;
+}
+
+/* Gives the pages of one slab back, neighbours in one call. No lock. */
+static void tick_purge_slab(const struct emp_slab *slab, uint64_t pages, emp_page_giver *give,
+                                struct emp_tick_result *result)
+{
+    while (pages != 0) {
+        unsigned first = emp_bits_lowest(pages);
+        uint64_t gap = ~(pages >> first);
+        unsigned length = gap == 0 ? 64 - first : emp_bits_lowest(gap);
+        uint64_t mask = emp_bits_mask(length) << first;
+
+        if (give((void *)(emp_slab_base(slab) + first * 4096u), length * 4096u)) {
+            result->given_bytes += length * 4096u;
+        }
+        pages &= ~mask;
+    }
+}
+
+/* Purges a claimed batch and puts the slabs back. */
+static void tick_finish_batch(struct emp_shard *shard, struct emp_shard_class *state,
+                              struct tick_batch *batch, emp_page_giver *give,
+                              struct emp_tick_result *result)
+{
+    for (unsigned i = 0; i < batch->count; i++) {
+        tick_purge_slab(batch->slabs[i], batch->pages[i], give, result);
+    }
+    emp_mutex_lock(&shard->lock);
+    for (unsigned i = 0; i < batch->count; i++) {
+        struct emp_slab *slab = batch->slabs[i];
+        uint16_t before = slab->free_count;
+
+        /* A refused page counts as given back too: it is not asked for again before it is used. */
+        emp_slab_restore_pages(slab, batch->pages[i]);
+        slab->tick_count = slab->free_count;
+        state->free_blocks += slab->free_count - before;
+        emp_shard_link(state, slab);
+    }
+    emp_mutex_unlock(&shard->lock);
+    batch->count = 0;
+}
+
+/* Pages inside the partial slabs of one class. */
+static void tick_class_pages(struct emp_shard *shard, struct emp_shard_class *state, bool all,
+                             emp_page_giver *give, struct emp_tick_result *result)
+{
+    struct tick_batch batch = {.count = 0};
+
+    for (unsigned list = 0; list < EMP_LIST_BUCKETS; list++) {
+        bool again = true;
+
+        for (unsigned round = 0; again && round < 4096; round++) {
+            emp_mutex_lock(&shard->lock);
+            uint32_t from = state->list[list];
+
+            tick_claim_pages(state, &from, all, &batch, &result->more);
+            emp_mutex_unlock(&shard->lock);
+            again = batch.count == EMP_TICK_BATCH;
+            tick_finish_batch(shard, state, &batch, give, result);
+        }
+    }
+}
+
+/* Ends empty slabs that were empty at the last round too. */
+static void tick_class_empty(struct emp_shard *shard, struct emp_shard_class *state, bool all,
+                             struct emp_tick_result *result)
+{
+    struct emp_slab *ended[EMP_TICK_BATCH];
+    unsigned count = EMP_TICK_BATCH;
+
+    while (count == EMP_TICK_BATCH) {
+        count = 0;
+        emp_mutex_lock(&shard->lock);
+        for (uint32_t item = state->list[EMP_LIST_EMPTY]; item != 0 && count < EMP_TICK_BATCH;) {
+            struct emp_slab *slab = emp_slab_at(item - 1);
+
+            item = slab->next;
+            if (tick_idle(slab, all)) {
+                emp_shard_unlink(state, slab);
+                state->slots -= slab->slots;
+                state->free_blocks -= slab->slots;
+                ended[count++] = slab;
+            } else {
+                result->more = true;
+            }
+        }
+        emp_mutex_unlock(&shard->lock);
+        emp_central_end_slabs(ended, count);
+        result->slabs_ended += count;
+    }
+}
+
+static void tick_class(struct emp_shard *shard, uint32_t class_id, bool all, uint64_t now_ns,
+                       emp_page_giver *give, struct emp_tick_result *result)
+{
+    struct emp_shard_class *state = &shard->classes[class_id];
+    struct emp_tick_result before = *result;
+
+    tick_class_empty(shard, state, all, result);
+    tick_class_pages(shard, state, all, give, result);
+    if (result->given_bytes != before.given_bytes || result->slabs_ended != before.slabs_ended) {
+        /* order(budget): relaxed; statistics */
+        emp_fetch_add_relaxed(&emp_budgets[class_id].tick_rounds, 1);
+        /* order(budget): relaxed; statistics */
+        emp_store_relaxed(&emp_budgets[class_id].tick_time, now_ns);
+    }
+}
+
+void emp_shard_tick(bool all, uint64_t now_ns, emp_page_giver *give, struct emp_tick_result *result)
+{
+    for (uint32_t s = 0; s < emp_shard_count; s++) {
+        struct emp_shard *shard = emp_shards[s];
+
+        emp_mutex_lock(&shard->lock);
+        (void)emp_shard_drain_inbox(shard);
+        emp_mutex_unlock(&shard->lock);
+        for (uint32_t c = 1; c < EMP_CLASS_LIMIT; c++) {
+            struct emp_shard_class *state = &shard->classes[c];
+
+            /* order(shard-count): relaxed; a hint, the lists are looked at under the lock */
+            if (emp_load_relaxed(&state->partial_count) + emp_load_relaxed(&state->empty_count) !=
+                0) {
+                tick_class(shard, c, all, now_ns, give, result);
+            }
+        }
+    }
+}

@@ -1,0 +1,314 @@
+/*
+ * Purpose: the life of a thread's cache: creation at its first slow path, the registry of all caches,
+ *          the end of the thread, fork.
+ * Owner:   local. Threads: as thread_cache.h says. Cost: attach about 1 us; nothing afterwards.
+ * Design:  [local.proto.cache] [local.inv.sentinel] [local.req.bounded]
+ */
+#include "base/check.h"
+#include "base/config.h"
+#include "local/cache_internal.h"
+#include "monitor/stopwatch.h"
+#include "slab/size_class.h"
+#include "span/arena.h"
+#include "span/meta.h"
+#include "sync/atomic.h"
+#include "thread/cpu.h"
+#include "thread/lifecycle.h"
+#include "thread/mutex.h"
+
+_Static_assert(offsetof(struct emp_cache, view) % EMP_LINE_BYTES == 0, "bins start on a line");
+_Static_assert(offsetof(struct emp_cache, view.bins[EMP_POOL_CLASS_FIRST]) <= 4096,
+               "a thread without pools touches one page");
+_Static_assert(sizeof(struct emp_bin_state) == 16, "states of the size classes fit the first page");
+
+#define EMP_CACHE_SHIFT_FULL 16u  /* 64 KiB of address space, touched as far as used */
+#define EMP_CACHE_SHIFT_SMALL 14u
+
+/* The bins of a thread without cache: always empty, never with room. */
+static void *no_slots[2];
+#define EMP_NO_BIN {&no_slots[1], &no_slots[1]}
+static struct emp_l1 l1_none = {.bins = {[0 ... EMP_BINS - 1] = EMP_NO_BIN}};
+static struct emp_l1 l1_dead = {.bins = {[0 ... EMP_BINS - 1] = EMP_NO_BIN}};
+
+/* The thread's cache; see core/thread_cache_view.h for the public declaration. */
+EMP_EXPORT EMP_TLS struct emp_l1 *emp_cache_pointer = &l1_none;
+
+struct emp_local_options emp_local_options = {.checked = false, .rate_limits = true};
+
+static struct {
+    struct emp_mutex lock;
+    struct emp_cache *first;             /* guarded by lock */
+    uint32_t count;                      /* atomic: registry-count */
+    uint16_t pool_rooms[EMP_BINS];       /* guarded by lock: room of each pool class, 0: none */
+} registry = {.lock = EMP_MUTEX_INIT(REGISTRY)};
+
+/* Keeps pool classes alive while their bins are looked at. */
+static struct emp_mutex pools_lock = EMP_MUTEX_INIT(POOLS);
+
+/* Called on the free side; set once by core. */
+static void (*free_hook)(void);
+
+void emp_cache_pools_lock(void)
+{
+    emp_mutex_lock(&pools_lock);
+}
+
+bool emp_cache_pools_try_lock(void)
+{
+    return emp_mutex_try_lock(&pools_lock);
+}
+
+void emp_cache_pools_unlock(void)
+{
+    emp_mutex_unlock(&pools_lock);
+}
+
+void emp_cache_set_free_hook(void (*hook)(void))
+{
+    /* order(free-hook): release; what the hook uses was prepared before */
+    emp_store_release(&free_hook, hook);
+}
+
+void emp_cache_call_free_hook(void)
+{
+    /* order(free-hook): acquire; see emp_cache_set_free_hook */
+    void (*hook)(void) = emp_load_acquire(&free_hook);
+
+    if (hook != NULL) {
+        hook();
+    }
+}
+
+void emp_local_init(void)
+{
+    emp_assert(emp_arena.bytes != 0);
+    l1_dead.reserved = 1;
+}
+
+struct emp_cache *emp_cache_of(struct emp_l1 *view)
+{
+    if (view == &l1_none || view == &l1_dead) {
+        return NULL;
+    }
+    return (struct emp_cache *)(void *)((char *)view - offsetof(struct emp_cache, view));
+}
+
+unsigned emp_cache_threads(void)
+{
+    /* order(registry-count): relaxed; a statistic */
+    return emp_load_relaxed(&registry.count);
+}
+
+/* Rooms shrink as threads multiply: all caches together keep at most about 8 MiB + 64 KiB a CPU. */
+static uint8_t scale_for(unsigned threads)
+{
+    unsigned cpus = emp_cpu_count();
+
+    if (threads <= 4 * cpus || threads <= 16) {
+        return 0;
+    }
+    return threads <= 64 ? 1 : threads <= 256 ? 2 : 3;
+}
+
+void emp_cache_close_bin(struct emp_cache *cache, uint32_t class_id)
+{
+    struct emp_l1_bin *bin = &cache->view.bins[class_id];
+
+    bin->top = &no_slots[1];
+    /* order(bin-limit): relaxed; see emp_cache_set_limit */
+    emp_store_relaxed(&bin->limit, &no_slots[1]);
+    *emp_cache_state(cache, class_id) = (struct emp_bin_state){0};
+}
+
+/* Room of a class in a cache of this scale. */
+static uint16_t room_for(const struct emp_cache *cache, uint32_t class_id)
+{
+    uint16_t room = class_id < EMP_POOL_CLASS_FIRST ? emp_classes[class_id].room
+                                                    : registry.pool_rooms[class_id];
+    uint16_t scaled = (uint16_t)(room >> cache->scale);
+
+    return scaled < 2 ? 2 : scaled;
+}
+
+bool emp_cache_open_bin(struct emp_cache *cache, uint32_t class_id)
+{
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+    uint16_t room = room_for(cache, class_id);
+    void **slots = NULL;
+
+    if (cache->near_used + room + 1u <= EMP_NEAR_SLOTS) {
+        slots = &cache->near_slots[cache->near_used];
+        cache->near_used = (uint16_t)(cache->near_used + room + 1u);
+    } else if (cache->far_used + room + 1u <= cache->far_slots_count) {
+        slots = &cache->far_slots[cache->far_used];
+        cache->far_used += room + 1u;
+    } else {
+        return false;
+    }
+    slots[0] = NULL;
+    state->base_offset = (uint32_t)((char *)(slots + 1) - (char *)cache);
+    state->room_full = room;
+    state->room = emp_local_options.checked || cache->closing ? 0 : room;
+    cache->view.bins[class_id].top = slots + 1;
+    emp_cache_set_limit(cache, class_id);
+    return true;
+}
+
+/* Fills a block with an empty cache; memory of an earlier cache may be in it. */
+static void cache_init(struct emp_cache *cache, unsigned shift, uint8_t scale)
+{
+    cache->thread_id = emp_lifecycle_thread_id();
+    cache->slow_count = 0;
+    cache->tick_ms = emp_stopwatch_coarse_ms();
+    cache->block_shift = (uint16_t)shift;
+    cache->scale = scale;
+    cache->busy = 0;
+    cache->closing = 0;
+    cache->away_count = 0;
+    cache->near_used = 0;
+    cache->far_used = 0;
+    cache->far_slots_count =
+        (uint32_t)((((size_t)1 << shift) - offsetof(struct emp_cache, far_slots)) / sizeof(void *));
+    cache->view.arena_base = emp_arena.base;
+    cache->view.arena_bytes = emp_arena.bytes;
+    cache->view.tags = emp_arena.tags;
+    cache->view.home_bit = 0;
+    cache->view.reserved = 0;
+    for (uint32_t c = 0; c < EMP_POOL_CLASS_FIRST; c++) {
+        emp_cache_close_bin(cache, c);
+    }
+}
+
+/* Enters a cache into the registry and prepares the bins of the pools that exist. */
+static void registry_add(struct emp_cache *cache)
+{
+    emp_mutex_lock(&registry.lock);
+    for (uint32_t c = EMP_POOL_CLASS_FIRST; c < EMP_BINS; c++) {
+        if (registry.pool_rooms[c] != 0) {
+            emp_cache_close_bin(cache, c);
+        }
+    }
+    cache->prev = NULL;
+    cache->next = registry.first;
+    if (cache->next != NULL) {
+        cache->next->prev = cache;
+    }
+    registry.first = cache;
+    /* order(registry-count): relaxed; a statistic, the lock orders the list */
+    emp_fetch_add_relaxed(&registry.count, 1);
+    emp_mutex_unlock(&registry.lock);
+}
+
+static void registry_remove(struct emp_cache *cache)
+{
+    emp_mutex_lock(&registry.lock);
+    if (cache->prev != NULL) {
+        cache->prev->next = cache->next;
+    } else {
+        registry.first = cache->next;
+    }
+    if (cache->next != NULL) {
+        cache->next->prev = cache->prev;
+    }
+    /* order(registry-count): relaxed; a statistic, the lock orders the list */
+    emp_fetch_sub_relaxed(&registry.count, 1);
+    emp_mutex_unlock(&registry.lock);
+}
+
+struct emp_cache *emp_cache_attach(void)
+{
+    struct emp_l1 *view = emp_l1_current();
+    struct emp_cache *cache = emp_cache_of(view);
+
+    if (cache != NULL || view == &l1_dead) {
+        return cache;
+    }
+    uint8_t scale = scale_for(emp_cache_threads() + 1);
+    unsigned shift = scale == 0 ? EMP_CACHE_SHIFT_FULL : EMP_CACHE_SHIFT_SMALL;
+
+    cache = emp_meta_alloc_uncleared((size_t)1 << shift);
+    if (cache == NULL) {
+        return NULL;
+    }
+    cache_init(cache, shift, scale);
+    registry_add(cache);
+    emp_cache_pointer = &cache->view;
+    (void)emp_lifecycle_attach(cache); /* may allocate: the cache is in place by now */
+    return cache;
+}
+
+void emp_cache_on_exit(void *arg, bool last)
+{
+    struct emp_cache *cache = arg;
+
+    cache->closing = 1;
+    emp_cache_empty(cache, "thread exit");
+    if (last) {
+        emp_cache_pointer = &l1_dead;
+        registry_remove(cache);
+        emp_meta_free(cache, (size_t)1 << cache->block_shift);
+    }
+}
+
+void emp_cache_visit(void (*visit)(struct emp_cache *cache, void *arg), void *arg)
+{
+    emp_mutex_lock(&registry.lock);
+    for (struct emp_cache *cache = registry.first; cache != NULL; cache = cache->next) {
+        visit(cache, arg);
+    }
+    emp_mutex_unlock(&registry.lock);
+}
+
+void emp_cache_reset_class(uint32_t class_id, uint16_t room, uint64_t *dropped)
+{
+    uint64_t count = 0;
+
+    emp_mutex_lock(&registry.lock);
+    bool had_bins = registry.pool_rooms[class_id] != 0;
+
+    registry.pool_rooms[class_id] = room;
+    for (struct emp_cache *cache = registry.first; cache != NULL; cache = cache->next) {
+        struct emp_bin_state *state = emp_cache_state(cache, class_id);
+
+        if (had_bins && state->base_offset != 0) {
+            count += (uint64_t)(cache->view.bins[class_id].top - emp_cache_base(cache, state));
+        }
+        emp_cache_close_bin(cache, class_id);
+    }
+    emp_mutex_unlock(&registry.lock);
+    if (dropped != NULL) {
+        *dropped = count;
+    }
+}
+
+void emp_cache_fork_prepare(void)
+{
+    emp_mutex_lock(&pools_lock);
+    emp_mutex_lock(&registry.lock);
+}
+
+void emp_cache_fork_parent(void)
+{
+    emp_mutex_unlock(&registry.lock);
+    emp_mutex_unlock(&pools_lock);
+}
+
+void emp_cache_fork_child(void)
+{
+    struct emp_cache *mine = emp_cache_of(emp_l1_current());
+    struct emp_cache *cache = registry.first;
+
+    emp_mutex_reset_in_child(&registry.lock);
+    emp_mutex_reset_in_child(&pools_lock);
+    while (cache != NULL) {
+        struct emp_cache *next = cache->next;
+
+        /* order(cache-busy): relaxed; the thread is gone, its last store before the fork is seen */
+        if (cache != mine && emp_load_relaxed(&cache->busy) == 0) {
+            emp_cache_empty(cache, "fork");
+            registry_remove(cache);
+            emp_meta_free(cache, (size_t)1 << cache->block_shift);
+        }
+        cache = next;
+    }
+}

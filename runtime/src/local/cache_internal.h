@@ -1,0 +1,62 @@
+/*
+ * Purpose: what the files of the local room share and nobody else may use.
+ * Owner:   local. Threads: the thread that owns the cache, unless said otherwise.
+ * Design:  [local.proto.cache]
+ */
+#ifndef EMP_LOCAL_CACHE_INTERNAL_H
+#define EMP_LOCAL_CACHE_INTERNAL_H
+
+#include "local/thread_cache.h"
+
+/* The cache to use, attaching the thread if need be; NULL: this thread has none (ending, no memory). */
+struct emp_cache *emp_cache_attach(void);
+
+/* The cache of a view that is not one of the static ones; NULL for those. */
+struct emp_cache *emp_cache_of(struct emp_l1 *view);
+
+/* The slow side of a bin. */
+static inline struct emp_bin_state *emp_cache_state(struct emp_cache *cache, uint32_t class_id)
+{
+    return class_id < EMP_POOL_CLASS_FIRST
+               ? &cache->size_states[class_id]
+               : &cache->pool_states[class_id - EMP_POOL_CLASS_FIRST];
+}
+
+/* First slot of an open bin. */
+static inline void **emp_cache_base(struct emp_cache *cache, const struct emp_bin_state *state)
+{
+    return (void **)(void *)((char *)cache + state->base_offset);
+}
+
+/* Puts a bin into its closed state: empty, no slots. */
+void emp_cache_close_bin(struct emp_cache *cache, uint32_t class_id);
+
+/* Gives an open bin its slots; false: the cache has none left. */
+bool emp_cache_open_bin(struct emp_cache *cache, uint32_t class_id);
+
+/* Sets the limit by the room of the bin. */
+void emp_cache_set_limit(struct emp_cache *cache, uint32_t class_id);
+
+/* Removes the `count` oldest blocks of a bin and gives them back. */
+void emp_cache_give_oldest(struct emp_cache *cache, uint32_t class_id, unsigned count,
+                           const char *call);
+
+/* Gives back what waits to go home. */
+void emp_cache_flush_away(struct emp_cache *cache, const char *call);
+
+/* Empties every bin of a cache; the owner, or the child of a fork for a thread that is gone. */
+void emp_cache_empty(struct emp_cache *cache, const char *call);
+
+/* A free or poked operation on a bin: books the sample, restores the limit. */
+void emp_cache_sample(struct emp_cache *cache, uint32_t class_id);
+
+/* An operation on a cold bin: counts it, gives the bin its room when the rate is high enough. */
+void emp_cache_cold_op(struct emp_cache *cache, uint32_t class_id);
+
+/* A tick if one is due. */
+void emp_cache_tick_if_due(struct emp_cache *cache);
+
+/* Calls visit for every cache with the registry locked. */
+void emp_cache_visit(void (*visit)(struct emp_cache *cache, void *arg), void *arg);
+
+#endif

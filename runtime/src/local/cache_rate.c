@@ -1,0 +1,189 @@
+/*
+ * Purpose: hot, warm and cold by measured rate, at no cost on the hit path. A tick lowers ("pokes")
+ *          the limit of every open bin; the next free of that class comes to the slow path, and the
+ *          time since the poke is a sample of the time between two frees. Samples above 1 ms (less
+ *          than 1000 a second), twice in a row, take the bin its room; a cold bin that is used at
+ *          1000 a second gets it back.
+ * Owner:   local. Threads: the owner, and maintenance for the poke.
+ * Design:  [local.req.rate] [local.proto.poke]. Source: BR-MEM-002, BR-MEM-006r.
+ * Cost:    one slow path per open bin and tick.
+ */
+#include "global/shard.h"
+#include "local/cache_internal.h"
+#include "monitor/stopwatch.h"
+#include "slab/size_class.h"
+#include "sync/atomic.h"
+
+#define EMP_TICK_MS 100u             /* between the ticks a thread gives itself */
+#define EMP_TICK_SLOW_PATHS 16u      /* slow paths between two looks at the clock */
+#define EMP_HOT_INTERVAL_US 1000u    /* 1000 operations a second */
+#define EMP_SLOW_SAMPLES 2u          /* slow samples in a row that make a bin cold */
+#define EMP_COLD_WINDOW_US 16000u    /* a cold bin that sees ... */
+#define EMP_COLD_OPS 16u             /* ... so many operations within the window is hot */
+
+/* Takes a bin its room and its blocks. */
+static void bin_make_cold(struct emp_cache *cache, uint32_t class_id)
+{
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+    unsigned count =
+        (unsigned)(cache->view.bins[class_id].top - emp_cache_base(cache, state));
+
+    state->room = 0;
+    state->slow_samples = 0;
+    state->cold_ops = 0;
+    emp_cache_give_oldest(cache, class_id, count, "cold");
+    emp_cache_set_limit(cache, class_id);
+}
+
+void emp_cache_sample(struct emp_cache *cache, uint32_t class_id)
+{
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+
+    /* order(bin-limit): relaxed; a poke seen one visit later is as good a sample */
+    if (emp_load_relaxed(&state->poked) == 0 || state->room == 0) {
+        return;
+    }
+    /* order(bin-limit): relaxed; written before poked by the poker or read one poke later */
+    uint32_t waited_us = emp_stopwatch_us() - emp_load_relaxed(&state->stamp_us);
+
+    /* order(bin-limit): relaxed; the next poke sets it again */
+    emp_store_relaxed(&state->poked, 0);
+    emp_cache_set_limit(cache, class_id);
+    if (waited_us <= EMP_HOT_INTERVAL_US || !emp_local_options.rate_limits) {
+        state->slow_samples = 0;
+    } else if (++state->slow_samples >= EMP_SLOW_SAMPLES) {
+        bin_make_cold(cache, class_id);
+    }
+}
+
+void emp_cache_cold_op(struct emp_cache *cache, uint32_t class_id)
+{
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+
+    if (emp_local_options.checked || cache->closing) {
+        return;
+    }
+    /* order(bin-limit): relaxed; while cold the stamp is the owner's alone */
+    uint32_t began_us = emp_load_relaxed(&state->stamp_us);
+    uint32_t now_us = emp_stopwatch_us();
+
+    if (state->cold_ops == 0 || now_us - began_us > EMP_COLD_WINDOW_US) {
+        /* order(bin-limit): relaxed; as above */
+        emp_store_relaxed(&state->stamp_us, now_us);
+        state->cold_ops = 1;
+    } else if (++state->cold_ops >= EMP_COLD_OPS) {
+        state->room = state->room_full;
+        state->cold_ops = 0;
+        emp_cache_set_limit(cache, class_id);
+    }
+}
+
+/* Pokes one open, hot bin; true when it holds blocks. */
+static bool bin_poke(struct emp_cache *cache, uint32_t class_id, uint32_t now_us)
+{
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+
+    if (state->base_offset == 0 || state->room == 0) {
+        return false;
+    }
+    /* order(bin-limit): relaxed; the owner may be in the middle of anything: a poke is only a hint */
+    if (emp_load_relaxed(&state->poked) == 0) {
+        /* order(bin-limit): relaxed; as above */
+        emp_store_relaxed(&state->stamp_us, now_us);
+        /* order(bin-limit): relaxed; as above */
+        emp_store_relaxed(&state->poked, 1);
+        /* order(bin-limit): relaxed; as above */
+        emp_store_relaxed(&cache->view.bins[class_id].limit, emp_cache_base(cache, state));
+    }
+    return true;
+}
+
+/* A bin that was poked a tick ago and saw no free since: nobody uses it. */
+static bool bin_is_idle(struct emp_cache *cache, uint32_t class_id, uint32_t now_us)
+{
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+
+    /* order(bin-limit): relaxed; set by an earlier tick of this thread or by maintenance */
+    if (state->base_offset == 0 || state->room == 0 || emp_load_relaxed(&state->poked) == 0) {
+        return false;
+    }
+    /* order(bin-limit): relaxed; as above */
+    return now_us - emp_load_relaxed(&state->stamp_us) > EMP_TICK_MS * 1000u / 2u;
+}
+
+static void tick_range(struct emp_cache *cache, uint32_t first, uint32_t limit, uint32_t now_us)
+{
+    for (uint32_t c = first; c < limit; c++) {
+        if (emp_classes[c].geometry.size == 0) {
+            continue;
+        }
+        if (bin_is_idle(cache, c, now_us)) {
+            bin_make_cold(cache, c);
+        } else {
+            (void)bin_poke(cache, c, now_us);
+        }
+    }
+}
+
+static void cache_tick(struct emp_cache *cache)
+{
+    uint32_t now_us = emp_stopwatch_us();
+
+    emp_cache_flush_away(cache, "tick");
+    if (!emp_local_options.rate_limits) {
+        return;
+    }
+    tick_range(cache, 1, EMP_POOL_CLASS_FIRST, now_us);
+    if (emp_cache_pools_try_lock()) {
+        tick_range(cache, EMP_POOL_CLASS_FIRST, EMP_CLASS_LIMIT, now_us);
+        emp_cache_pools_unlock();
+    }
+}
+
+void emp_cache_tick(void)
+{
+    struct emp_cache *cache = emp_cache_of(emp_l1_current());
+
+    if (cache != NULL && !cache->closing) {
+        cache->tick_ms = emp_stopwatch_coarse_ms();
+        cache_tick(cache);
+    }
+}
+
+void emp_cache_tick_if_due(struct emp_cache *cache)
+{
+    if (cache->slow_count % EMP_TICK_SLOW_PATHS != 0 || cache->closing) {
+        return;
+    }
+    uint32_t now_ms = emp_stopwatch_coarse_ms();
+
+    if (now_ms - cache->tick_ms >= EMP_TICK_MS) {
+        cache->tick_ms = now_ms;
+        cache_tick(cache);
+    }
+}
+
+/* What a poke of all caches carries. */
+struct poke_round {
+    uint32_t now_us;
+    unsigned held;
+};
+
+static void poke_visit(struct emp_cache *cache, void *arg)
+{
+    struct poke_round *round = arg;
+
+    for (uint32_t c = 1; c < EMP_POOL_CLASS_FIRST; c++) {
+        round->held += bin_poke(cache, c, round->now_us);
+    }
+}
+
+unsigned emp_cache_poke_all(void)
+{
+    struct poke_round round = {emp_stopwatch_us(), 0};
+
+    if (emp_local_options.rate_limits) {
+        emp_cache_visit(poke_visit, &round);
+    }
+    return round.held;
+}

@@ -1,0 +1,324 @@
+/*
+ * Purpose: the slow paths of the thread cache: refill an empty bin, make room in a full one, send
+ *          blocks of line-sharing classes home.
+ * Owner:   local. Threads: the owner. Cost: one batch of up to 64 blocks per call.
+ * Design:  [local.proto.cache] [local.req.overflow]
+ */
+#include <string.h>
+
+#include "base/check.h"
+#include "global/budget.h"
+#include "global/shard.h"
+#include "local/cache_internal.h"
+#include "monitor/report.h"
+#include "slab/size_class.h"
+#include "span/arena.h"
+#include "sync/atomic.h"
+
+#define EMP_OVERFLOWS_MANY 2u /* flushes without a refill after which a bin keeps little */
+#define EMP_OVERFLOW_KEEP 8u
+#define EMP_HOOK_SLOW_PATHS 16u /* slow paths between two calls of the free hook */
+
+static void cache_enter(struct emp_cache *cache)
+{
+    cache->slow_count++;
+    /* order(cache-busy): relaxed; read only by a forked child, which has this thread's past whole */
+    emp_store_relaxed(&cache->busy, 1);
+}
+
+static void cache_leave(struct emp_cache *cache)
+{
+    /* order(cache-busy): relaxed; as in cache_enter */
+    emp_store_relaxed(&cache->busy, 0);
+}
+
+void emp_cache_set_limit(struct emp_cache *cache, uint32_t class_id)
+{
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+
+    /* order(bin-limit): relaxed; maintenance may lower it again at once, which only means a visit */
+    emp_store_relaxed(&cache->view.bins[class_id].limit, emp_cache_base(cache, state) + state->room);
+}
+
+void emp_cache_report(const struct emp_central_fault *faults, unsigned count, uint32_t class_id,
+                      const char *call)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uintptr_t address = (uintptr_t)faults[i].pointer;
+        const struct emp_slab *slab =
+            emp_slab_at(emp_slab_number_of(address, &emp_classes[class_id]));
+        char name[32];
+        struct emp_report report = {
+            .code = (enum emp_report_code)faults[i].code,
+            .pointer = faults[i].pointer,
+            .block_bytes = emp_classes[class_id].geometry.size,
+            .class_id = class_id,
+            /* order(slab-owner): relaxed; for the text of the report */
+            .owner_shard = emp_load_relaxed(&slab->owner),
+            .pool = class_id >= EMP_POOL_CLASS_FIRST
+                        ? emp_budget_name(class_id, name, sizeof(name))
+                        : NULL,
+            .call = call,
+        };
+        emp_report_misuse(&report);
+    }
+}
+
+/* Gives blocks back and reports what was wrong with them. */
+static void give_and_report(uint32_t class_id, void **ptrs, unsigned count, const char *call)
+{
+    struct emp_central_fault faults[EMP_GIVE_MAX];
+
+    while (count > 0) {
+        unsigned batch = count < EMP_GIVE_MAX ? count : EMP_GIVE_MAX;
+        unsigned found = emp_central_give(class_id, ptrs, batch, faults);
+
+        if (emp_unlikely(found != 0)) {
+            emp_cache_report(faults, found, class_id, call);
+        }
+        ptrs += batch;
+        count -= batch;
+    }
+    void *twice = emp_shard_take_double_free();
+
+    if (emp_unlikely(twice != NULL)) {
+        struct emp_central_fault fault = {twice, EMP_REPORT_DOUBLE_FREE};
+        uint32_t tag = emp_arena.tags[((uintptr_t)twice - emp_arena.base) >> EMP_UNIT_SHIFT];
+
+        emp_cache_report(&fault, 1, tag & 0xffu, call);
+    }
+}
+
+void emp_cache_give_oldest(struct emp_cache *cache, uint32_t class_id, unsigned count,
+                           const char *call)
+{
+    void *batch[EMP_GIVE_MAX];
+    struct emp_l1_bin *bin = &cache->view.bins[class_id];
+    void **base = emp_cache_base(cache, emp_cache_state(cache, class_id));
+
+    while (count > 0) {
+        unsigned step = count < EMP_GIVE_MAX ? count : EMP_GIVE_MAX;
+        size_t rest = (size_t)(bin->top - base) - step;
+
+        memcpy(batch, base, step * sizeof(void *));
+        memmove(base, base + step, rest * sizeof(void *));
+        bin->top = base + rest;
+        give_and_report(class_id, batch, step, call);
+        count -= step;
+    }
+}
+
+/* How many blocks a refill asks for: half the room, one when cold. */
+static unsigned refill_want(const struct emp_bin_state *state, uint32_t class_id)
+{
+    unsigned batch = emp_classes[class_id].batch;
+    unsigned want = batch != 0 && batch < state->room ? batch : state->room / 2u;
+
+    want = want < 1 ? 1 : want;
+    return want > EMP_TAKE_MAX ? EMP_TAKE_MAX : want;
+}
+
+/* One block without a cache. */
+static void *take_one(uint32_t class_id, struct emp_central_note *note)
+{
+    void *out[EMP_TAKE_ROOM];
+    uint32_t home = 0;
+
+    return emp_central_take(class_id, out, 1, &home, note) != 0 ? out[0] : NULL;
+}
+
+void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note)
+{
+    struct emp_cache *cache = emp_cache_attach();
+    void *out[EMP_TAKE_ROOM];
+    uint32_t home = 0;
+
+    if (emp_unlikely(cache == NULL)) {
+        return take_one(class_id, note);
+    }
+    struct emp_l1_bin *bin = &cache->view.bins[class_id];
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+
+    cache_enter(cache);
+    if (bin->top[-1] != NULL) { /* attaching ran code that filled the bin */
+        cache_leave(cache);
+        return *--bin->top;
+    }
+    if (state->base_offset == 0 && !emp_cache_open_bin(cache, class_id)) {
+        cache_leave(cache);
+        return take_one(class_id, note);
+    }
+    if (state->room == 0) {
+        emp_cache_cold_op(cache, class_id);
+    }
+    state->overflows = 0;
+    unsigned count = emp_central_take(class_id, out, refill_want(state, class_id), &home, note);
+
+    cache->view.home_bit = 1u << (8u + home % 16u);
+    if (emp_likely(count > 1)) {
+        memcpy(bin->top, out, (count - 1) * sizeof(void *));
+        bin->top += count - 1;
+    }
+    emp_cache_tick_if_due(cache);
+    cache_leave(cache);
+    return count != 0 ? out[count - 1] : NULL;
+}
+
+void emp_cache_flush_away(struct emp_cache *cache, const char *call)
+{
+    void *pending[EMP_AWAY_MAX];
+    void *batch[EMP_AWAY_MAX];
+    unsigned left = cache->away_count;
+
+    memcpy(pending, cache->away, left * sizeof(void *));
+    cache->away_count = 0;
+    while (left > 0) {
+        unsigned same = 0;
+        unsigned rest = 0;
+        uint32_t class_id = 0;
+
+        for (unsigned i = 0; i < left; i++) {
+            uintptr_t offset = (uintptr_t)pending[i] - emp_arena.base;
+            /* order(slab-tag): relaxed; the block is ours, its slab cannot end meanwhile */
+            uint32_t id = emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]) & 0xffu;
+
+            class_id = i == 0 ? id : class_id;
+            if (id == class_id) {
+                batch[same++] = pending[i];
+            } else {
+                pending[rest++] = pending[i];
+            }
+        }
+        if (class_id != 0) {
+            give_and_report(class_id, batch, same, call);
+        }
+        left = rest;
+    }
+}
+
+/* A block of a line-sharing class whose home is another shard. */
+static void cache_free_away(struct emp_cache *cache, void *ptr, const char *call)
+{
+    cache->away[cache->away_count++] = ptr;
+    if (cache->away_count == EMP_AWAY_MAX || cache->closing || emp_local_options.checked) {
+        emp_cache_flush_away(cache, call);
+    }
+}
+
+/* Makes room in a full bin: half of it, or nearly all when only frees come. */
+static void cache_overflow(struct emp_cache *cache, uint32_t class_id, const char *call)
+{
+    struct emp_l1_bin *bin = &cache->view.bins[class_id];
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+    unsigned count = (unsigned)(bin->top - emp_cache_base(cache, state));
+    unsigned give = (count + 1) / 2;
+
+    if (state->overflows >= EMP_OVERFLOWS_MANY) {
+        give = count > EMP_OVERFLOW_KEEP ? count - EMP_OVERFLOW_KEEP : give;
+    } else {
+        state->overflows++;
+    }
+    emp_cache_give_oldest(cache, class_id, give, call);
+}
+
+void emp_cache_free_slow(uint32_t class_id, void *ptr, const char *call)
+{
+    struct emp_cache *cache = emp_cache_attach();
+    void *one[1] = {ptr};
+
+    if (emp_unlikely(cache == NULL)) {
+        give_and_report(class_id, one, 1, call);
+        return;
+    }
+    struct emp_l1_bin *bin = &cache->view.bins[class_id];
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+    /* order(slab-tag): relaxed; the caller holds the block */
+    uint32_t tag = emp_load_relaxed(
+        &emp_arena.tags[((uintptr_t)ptr - emp_arena.base) >> EMP_UNIT_SHIFT]);
+
+    cache_enter(cache);
+    if ((tag & cache->view.home_bit) != 0) {
+        cache_free_away(cache, ptr, call);
+    } else if (state->base_offset == 0 && !emp_cache_open_bin(cache, class_id)) {
+        give_and_report(class_id, one, 1, call);
+    } else {
+        emp_cache_sample(cache, class_id);
+        if (state->room == 0) {
+            emp_cache_cold_op(cache, class_id);
+        }
+        if (state->room == 0) {
+            give_and_report(class_id, one, 1, call);
+        } else {
+            /* order(bin-limit): relaxed; our own store, or a poke that came meanwhile */
+            if (bin->top - emp_cache_base(cache, state) >= state->room) {
+                cache_overflow(cache, class_id, call);
+            }
+            *bin->top++ = ptr;
+        }
+    }
+    emp_cache_tick_if_due(cache);
+    bool look = cache->slow_count % EMP_HOOK_SLOW_PATHS == 0 && !cache->closing;
+
+    cache_leave(cache);
+    if (look) {
+        emp_cache_call_free_hook();
+    }
+}
+
+/* Empties the bins of classes [first, limit); an ending thread's bins also lose their room. */
+static void cache_empty_range(struct emp_cache *cache, uint32_t first, uint32_t limit,
+                              const char *call)
+{
+    for (uint32_t c = first; c < limit; c++) {
+        if (emp_classes[c].geometry.size == 0) {
+            continue;
+        }
+        struct emp_bin_state *state = emp_cache_state(cache, c);
+
+        if (state->base_offset != 0) {
+            unsigned count = (unsigned)(cache->view.bins[c].top - emp_cache_base(cache, state));
+
+            state->room = cache->closing ? 0 : state->room;
+            emp_cache_give_oldest(cache, c, count, call);
+            emp_cache_set_limit(cache, c);
+        }
+    }
+}
+
+void emp_cache_empty(struct emp_cache *cache, const char *call)
+{
+    emp_cache_flush_away(cache, call);
+    cache_empty_range(cache, 1, EMP_POOL_CLASS_FIRST, call);
+    emp_cache_pools_lock();
+    cache_empty_range(cache, EMP_POOL_CLASS_FIRST, EMP_CLASS_LIMIT, call);
+    emp_cache_pools_unlock();
+}
+
+void emp_cache_flush(const char *call)
+{
+    struct emp_cache *cache = emp_cache_of(emp_l1_current());
+
+    if (cache != NULL) {
+        cache_enter(cache);
+        emp_cache_empty(cache, call);
+        cache_leave(cache);
+    }
+}
+
+unsigned emp_cache_count(uint32_t class_id)
+{
+    struct emp_cache *cache = emp_cache_of(emp_l1_current());
+
+    if (cache == NULL || emp_cache_state(cache, class_id)->base_offset == 0) {
+        return 0;
+    }
+    return (unsigned)(cache->view.bins[class_id].top -
+                      emp_cache_base(cache, emp_cache_state(cache, class_id)));
+}
+
+unsigned emp_cache_room(uint32_t class_id)
+{
+    struct emp_cache *cache = emp_cache_of(emp_l1_current());
+
+    return cache == NULL ? 0 : emp_cache_state(cache, class_id)->room;
+}

@@ -1,0 +1,48 @@
+/*
+ * Purpose: malloc, free, calloc and realloc of the drop-in: the hit paths, everything else by a tail
+ *          call into core.
+ * Owner:   preload. Threads: any. Not async-signal-safe, as in every C library.
+ * Design:  [preload.req.contract]. Source: C11 7.22.3, POSIX, glibc manual "Replacing malloc".
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "core/advanced_memory_pool.h"
+#include "core/runtime.h"
+#include "local/fast_path.h"
+
+EMP_EXPORT void *malloc(size_t size);
+EMP_EXPORT void free(void *ptr);
+EMP_EXPORT void *calloc(size_t count, size_t size);
+EMP_EXPORT void *realloc(void *ptr, size_t size);
+
+void *malloc(size_t size)
+{
+    if (emp_likely(size <= EMP_SMALL_MAX) && !EMP_SECURE) {
+        void *block = emp_fast_alloc_small(size);
+
+        if (emp_likely(block != NULL)) {
+            return block;
+        }
+    }
+    return emp_allocate_slow(size, 1, false);
+}
+
+void free(void *ptr)
+{
+    if (emp_unlikely(EMP_SECURE || !emp_fast_free(ptr))) {
+        emp_release_slow(ptr, "free");
+    }
+}
+
+void *calloc(size_t count, size_t size)
+{
+    return emp_calloc(count, size);
+}
+
+void *realloc(void *ptr, size_t size)
+{
+    return emp_realloc(ptr, size);
+}

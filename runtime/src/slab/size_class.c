@@ -1,0 +1,116 @@
+/*
+ * Purpose: see size_class.h. Builds the table from the steps of DESIGN 3.1.
+ * Owner:   slab. Threads: start-up, and pool creation for its own entry.
+ * Design:  [slab.req.classes]
+ */
+#include "slab/size_class.h"
+
+#include "base/check.h"
+#include "sync/atomic.h"
+
+#define EMP_ROOM_BYTES 8192u /* a hot class keeps this much per thread ... */
+#define EMP_ROOM_MAX 128u    /* ... but at most this many blocks ... */
+#define EMP_ROOM_MIN 2u      /* ... and at least so many */
+
+struct emp_class emp_classes[EMP_BINS];
+uint16_t emp_small_bin_offset[EMP_SMALL_MAX / 8 + 1];
+
+/* The next class size above `size`: 8, 16, 32, then steps that keep the mean waste near 5 %. */
+static uint32_t class_next(uint32_t size)
+{
+    if (size < 16) {
+        return size * 2;
+    }
+    if (size < 256) {
+        return size == 16 ? 32 : size + 16;
+    }
+    if (size < 512) {
+        return size + 32;
+    }
+    if (size < 1024) {
+        return size + 64;
+    }
+    unsigned exponent = 31u - (unsigned)__builtin_clz(size);
+
+    return size + (size < EMP_NARROW_MAX ? 1u << (exponent - 3) : 1u << (exponent - 2));
+}
+
+static uint16_t class_room(uint32_t size)
+{
+    uint32_t room = EMP_ROOM_BYTES / size;
+
+    room = room > EMP_ROOM_MAX ? EMP_ROOM_MAX : room;
+    return (uint16_t)(room < EMP_ROOM_MIN ? EMP_ROOM_MIN : room);
+}
+
+void emp_size_class_define(uint32_t class_id, uintptr_t arena_base, uint32_t size)
+{
+    struct emp_class *entry = &emp_classes[class_id];
+    uint32_t units = size > EMP_NARROW_MAX ? EMP_WIDE_UNITS : 1u;
+
+    entry->geometry =
+        emp_bitmap_geometry_make(arena_base, (uint32_t)(units * EMP_UNIT_BYTES), size);
+    entry->units = (uint8_t)units;
+    entry->words = (uint16_t)((entry->geometry.slots + 63u) / 64u);
+    /* Blocks of a pool stay where they are freed: a pool may end while threads hold some for home. */
+    entry->shares_lines = size < EMP_LINE_BYTES && class_id <= EMP_SIZE_CLASSES;
+    entry->room = class_room(size);
+    entry->batch = 0;
+}
+
+void emp_size_class_forget(uint32_t class_id)
+{
+    emp_assert(class_id >= EMP_POOL_CLASS_FIRST);
+    emp_classes[class_id] = (struct emp_class){0};
+}
+
+static size_t first_bin_offset;
+static size_t bin_stride;
+
+void emp_size_class_round_to_line(bool line)
+{
+    for (uint32_t index = 0; index <= EMP_SMALL_MAX / 8; index++) {
+        size_t size = index == 0 ? 8 : (size_t)index * 8;
+
+        size = line ? (size + EMP_LINE_BYTES - 1) & ~(size_t)(EMP_LINE_BYTES - 1) : size;
+        /* order(small-bins): relaxed; a thread that reads the old entry gets the old rounding */
+        emp_store_relaxed(&emp_small_bin_offset[index],
+                          (uint16_t)(first_bin_offset + emp_size_class_of(size) * bin_stride));
+    }
+}
+
+void emp_size_class_init(uintptr_t arena_base, size_t bins_offset, size_t bin_bytes)
+{
+    uint32_t size = 8;
+
+    for (uint32_t id = 1; id <= EMP_SIZE_CLASSES; id++) {
+        emp_size_class_define(id, arena_base, size);
+        size = class_next(size);
+    }
+    emp_check(emp_classes[EMP_SIZE_CLASSES].geometry.size == EMP_SLAB_MAX);
+    emp_check(emp_classes[33].geometry.size == EMP_SMALL_MAX);
+    first_bin_offset = bins_offset;
+    bin_stride = bin_bytes;
+    emp_size_class_round_to_line(false);
+}
+
+uint32_t emp_size_class_of(size_t size)
+{
+    uint32_t low = 1;
+    uint32_t high = 33;
+
+    emp_assert(size <= EMP_SLAB_MAX);
+    if (size > EMP_SMALL_MAX) {
+        return emp_size_class_medium(size);
+    }
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+
+        if (emp_classes[middle].geometry.size < size) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}

@@ -1,0 +1,60 @@
+/*
+ * Purpose: the classes of blocks: 65 by size, then one per pool; size -> class, class -> geometry.
+ * Owner:   slab. The table is filled at start (sizes) and when a pool is created; entries of a live
+ *          class are const, so readers need no lock.
+ * Threads: any. Cost: size -> class is one table load to 1 KiB, a few shifts above.
+ * Design:  [slab.req.classes]
+ */
+#ifndef EMP_SLAB_SIZE_CLASS_H
+#define EMP_SLAB_SIZE_CLASS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/config.h"
+#include "slab/bitmap_expand.h"
+
+/* Geometry of a class. Const while the class lives. */
+struct emp_class {
+    struct emp_bitmap_geometry geometry;
+    uint16_t words;        /* bitmap words of a slab */
+    uint8_t units;         /* units of a slab: 1 or EMP_WIDE_UNITS */
+    uint8_t shares_lines;  /* blocks of two threads can meet on a cache line */
+    uint16_t room;         /* blocks a thread may keep when the class is hot */
+    uint16_t batch;        /* blocks per refill; 0: half the room */
+};
+
+extern struct emp_class emp_classes[EMP_BINS];
+
+/* Class by (size + 7) / 8 for sizes to EMP_SMALL_MAX, already scaled to a bin offset in bytes. */
+extern uint16_t emp_small_bin_offset[EMP_SMALL_MAX / 8 + 1];
+
+/* Fills the table; arena_base must be final. Idempotent. */
+void emp_size_class_init(uintptr_t arena_base, size_t bins_offset, size_t bin_bytes);
+
+/* Fills the entry of a pool class; size a multiple of 8. */
+void emp_size_class_define(uint32_t class_id, uintptr_t arena_base, uint32_t size);
+
+/* Forgets a pool class. */
+void emp_size_class_forget(uint32_t class_id);
+
+/* line: every small request is rounded to whole cache lines from now on; or no longer. */
+void emp_size_class_round_to_line(bool line);
+
+/* Class of a size in 1025 .. EMP_SLAB_MAX. */
+static inline uint32_t emp_size_class_medium(size_t size)
+{
+    size_t last = size - 1;
+    unsigned exponent = 63u - (unsigned)__builtin_clzll(last);
+
+    if (exponent < 13) {
+        return 34u + (exponent - 10) * 8u + (uint32_t)((last >> (exponent - 3)) & 7u);
+    }
+    return 58u + (exponent - 13) * 4u + (uint32_t)((last >> (exponent - 2)) & 3u);
+}
+
+/* Class of a size in 0 .. EMP_SLAB_MAX. */
+uint32_t emp_size_class_of(size_t size);
+
+#endif
