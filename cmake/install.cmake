@@ -16,8 +16,12 @@ if(TARGET echomem)
 endif()
 # The headers name each other "core/x.h", so they keep that folder: #include <echomem/core/x.h>, or "core/x.h" with the
 # include path of the package.
-file(GLOB public_headers CONFIGURE_DEPENDS ${ECHOMEM_SOURCE_ROOT}/core/*.h)
-list(FILTER public_headers EXCLUDE REGEX "_internal\\.h$")
+# scripts/layers.conf names the public ones.
+file(READ scripts/layers.conf layers)
+string(REGEX MATCH "public = ([a-z_.h \n]+)" found "${layers}")
+string(REGEX MATCHALL "[a-z_]+\\.h" public_headers "${CMAKE_MATCH_1}")
+list(TRANSFORM public_headers PREPEND ${ECHOMEM_SOURCE_ROOT}/core/)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS scripts/layers.conf)
 install(FILES ${public_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/echomem/core)
 
 install(EXPORT echomem-targets NAMESPACE echomem:: DESTINATION ${package_dir})

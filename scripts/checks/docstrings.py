@@ -2,9 +2,10 @@
 
 import re
 
+from .layers import public_headers
 from .source import Finding, code_of, comments_of, functions_of, line_of, split_parameters, without_directives
 
-CORE = "runtime/src/core/"
+SOURCE = "runtime/src/"
 FIELDS = ("Errors:", "Threads:", "Cost:", "Since:", "Source:")
 HEAD_FIELDS = ("What it is for:", "When not to use it:", "Life cycle", "Threads", "Errors")
 # A declaration at file level: a type, a name, a parameter list, attributes, a semicolon.
@@ -87,9 +88,7 @@ def check_head(path, text):
 
 def run(tree):
     found = []
-    for path in tree.under(CORE, ".h"):
-        if path.endswith("_internal.h"):
-            continue
+    for path in sorted(SOURCE + header for header in public_headers(tree)):
         text = tree.text(path)
         found += check_head(path, text)
         for declaration in declarations(text):

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 
+from .layers import public_headers
 from .source import Finding
 
 SOURCE = "runtime/src/"
@@ -16,10 +17,6 @@ PUBLIC = [
     ["clang++", "-x", "c++", "-std=c++17"],
 ]
 ROOM = [["gcc", "-x", "c", "-std=gnu11", "-DEMP_DEBUG=1", "-DEMP_AUDIT=0", "-DEMP_SECURE=0", "-DEMP_FAULT=0"]]
-
-
-def is_public(path):
-    return path.startswith(SOURCE + "core/") and not path.endswith("_internal.h")
 
 
 def compile_alone(tree, path, command):
@@ -35,11 +32,11 @@ def compile_alone(tree, path, command):
 
 
 def run(tree):
-    jobs = []
+    jobs, public = [], public_headers(tree)
     for path in tree.under(SOURCE, ".h"):
         if path.startswith(SOURCE + "tool/"):
             continue
-        commands = PUBLIC if is_public(path) else ROOM
+        commands = PUBLIC if path[len(SOURCE) :] in public else ROOM
         jobs += [(path, command) for command in commands if shutil.which(command[0])]
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         answers = pool.map(lambda job: compile_alone(tree, *job), jobs)

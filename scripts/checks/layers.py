@@ -39,6 +39,14 @@ def read_rooms(tree):
     return {n: Room(n, parser[n], parser["common"]) for n in parser.sections() if n != "common"}
 
 
+def public_headers(tree):
+    """The headers that are installed, by their include path."""
+    parser = configparser.ConfigParser()
+    parser.read_string(tree.text(CONF))
+    names = ((section, name) for section in parser.sections() for name in parser[section].get("public", "").split())
+    return {f"{section}/{name}" for section, name in names}
+
+
 def room_of(path):
     """The room of a source path, or None."""
     parts = path.split("/")
@@ -65,8 +73,9 @@ def check_place(tree, rooms):
             yield Finding(path, 1, "L1", f"folders inside a room are platform folders of os and thread, not {folders}")
 
 
-def check_quoted(tree, rooms, path, room):
+def check_quoted(tree, rooms, path, public):
     """L2, L4, L5, L9 for one file of a room."""
+    room = room_of(path)
     for line, target, quoted in includes_of(tree.text(path)):
         if not quoted:
             continue
@@ -83,12 +92,8 @@ def check_quoted(tree, rooms, path, room):
             yield Finding(path, line, "L2", f"room {room} may not include room {other}")
         if target.endswith("_internal.h"):
             yield Finding(path, line, "L4", f'"{target}" is internal to room {other}')
-        if room == "tool" and not is_public_header(target):
+        if room == "tool" and target not in public:
             yield Finding(path, line, "L2", f'the tool sees public headers only, not "{target}"')
-
-
-def is_public_header(target):
-    return target.startswith("core/") and target.endswith(".h") and not target.endswith("_internal.h")
 
 
 def check_angle(tree, rooms, path, room):
@@ -98,10 +103,10 @@ def check_angle(tree, rooms, path, room):
             yield Finding(path, line, "L6", f"room {room} may not include <{target}>")
 
 
-def check_public(tree, path):
+def check_public(tree, path, public):
     """L7: a public header includes only public headers and a few C standard headers."""
     for line, target, quoted in includes_of(tree.text(path)):
-        if quoted and not is_public_header(target):
+        if quoted and target not in public:
             yield Finding(path, line, "L7", f'a public header may not include "{target}"')
         if not quoted and target not in PUBLIC_SYSTEM:
             yield Finding(path, line, "L7", f"a public header may not include <{target}>")
@@ -172,7 +177,8 @@ def allowed_in_tests(folder, rooms):
 
 
 def check_users(tree, rooms):
-    """L12: tests see their room and what it sees; facade tests, benches (but micro/) and examples see public headers."""
+    """L12: tests see their room and what it sees; facade tests, benches and examples see the public headers."""
+    headers = public_headers(tree)
     for path in tree.under("", ".c", ".h", ".cc"):
         parts = path.split("/")
         if path.startswith("runtime/tests/") and len(parts) > 3:
@@ -187,7 +193,7 @@ def check_users(tree, rooms):
             room = target.split("/")[0]
             if not quoted or room not in rooms or not tree.has(SOURCE + target):
                 continue
-            if room not in allowed or (public and not is_public_header(target)):
+            if room not in allowed or (public and target not in headers):
                 yield Finding(path, line, "L12", f'"{target}" is out of reach from here')
 
 
@@ -225,19 +231,21 @@ def check_symbols(tree, rooms):
 
 
 def run(tree):
-    rooms = read_rooms(tree)
+    rooms, public = read_rooms(tree), public_headers(tree)
     found = list(check_rows(rooms)) + list(check_place(tree, rooms))
     for path in tree.under(SOURCE, ".c", ".h", ".def"):
         room = room_of(path)
         if room not in rooms:
             continue
-        found += check_quoted(tree, rooms, path, room)
+        found += check_quoted(tree, rooms, path, public)
         found += check_angle(tree, rooms, path, room)
         found += check_platform(tree, path, room)
         if path.endswith(".c"):
             found += check_own_first(tree, path)
         if path.endswith(".h"):
             found += check_guard(tree, path)
-        if room == "core" and path.endswith(".h") and not path.endswith("_internal.h"):
-            found += check_public(tree, path)
+        if path[len(SOURCE) :] in public:
+            found += check_public(tree, path, public)
+    missing = [p for p in sorted(public) if not tree.has(SOURCE + p)]
+    found += [Finding(CONF, 1, "L7", f"the public header {p} does not exist") for p in missing]
     return found + list(check_cycles(tree)) + list(check_users(tree, rooms)) + list(check_symbols(tree, rooms))

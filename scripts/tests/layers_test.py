@@ -70,6 +70,10 @@ class LayersTest(SeededTest):
         self.change("runtime/src/core/pool.h", "#include <stddef.h>\n", '#include "base/bits.h"\n')
         self.assert_reports(layers, "L7", "base/bits.h")
 
+    def test_public_header_that_is_missing(self):
+        self.plant("scripts/layers.conf", LAYERS.replace("public = pool.h", "public = pool.h gone.h"))
+        self.assert_reports(layers, "L7", "core/gone.h does not exist")
+
     def test_own_header_not_first(self):
         self.change(SLAB_C, '#include "slab/slab.h"\n', '#include "base/bits.h"\n#include "slab/slab.h"\n')
         self.assert_reports(layers, "L8", "first include")

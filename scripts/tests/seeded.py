@@ -33,6 +33,7 @@ system = immintrin.h
 libc =
 [core]
 rank = 9
+public = pool.h
 rooms = base sync os slab
 system =
 libc =
