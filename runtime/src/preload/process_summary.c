@@ -19,26 +19,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/memory_monitor.h"
 #include "core/foreign.h"
+#include "core/memory_monitor.h"
 #include "preload/usage.h"
 
 #define STANDARD_ERROR 2
 #define LOWEST_OWN_FD  100 /* out of the way of programs that count on the low numbers */
 #define HEADLINE_BYTES 320
 
-enum summary_format { SUMMARY_NONE = 0, SUMMARY_TEXT, SUMMARY_JSON };
-
-/* Where the summary goes, and the identity of that file: a number may be closed and used again. */
+/* What is printed and where, and the identity of that file: a number may be closed and used again. */
 struct summary {
-    enum summary_format format;
+    bool is_wanted;
+    enum emp_stats_format format;
     int fd; /* duplicate of standard error; -1: none could be made */
     dev_t device;
     ino_t inode;
 };
 
-static struct summary summary = {SUMMARY_NONE, -1, 0, 0};
-static void (*next_free)(void *ptr); /* const after load */
+static struct summary summary = {.fd = -1};
 
 /* True when fd is the file that standard error was at load. */
 static bool is_same_file(int fd)
@@ -49,8 +47,8 @@ static bool is_same_file(int fd)
            status.st_ino == summary.inode;
 }
 
-/* The value in force of the option `stats`. */
-static enum summary_format wanted_format(void)
+/* Reads the option `stats`: off (0), text (1), json, openmetrics. */
+static void read_wish(void)
 {
     struct emp_option_info info;
 
@@ -58,19 +56,15 @@ static enum summary_format wanted_format(void)
         if (strcmp(info.name, "stats") != 0) {
             continue;
         }
+        summary.is_wanted =
+            strcmp(info.current_text, "off") != 0 && strcmp(info.current_text, "0") != 0;
+        summary.format = EMP_STATS_TEXT;
         if (strcmp(info.current_text, "json") == 0) {
-            return SUMMARY_JSON;
-        }
-        if (strcmp(info.current_text, "text") == 0) {
-            return SUMMARY_TEXT;
+            summary.format = EMP_STATS_JSON;
+        } else if (strcmp(info.current_text, "openmetrics") == 0) {
+            summary.format = EMP_STATS_OPENMETRICS;
         }
     }
-    return SUMMARY_NONE;
-}
-
-static void forward_foreign(void *ptr)
-{
-    next_free(ptr);
 }
 
 __attribute__((constructor)) static void drop_in_load(void)
@@ -78,12 +72,9 @@ __attribute__((constructor)) static void drop_in_load(void)
     int saved_errno = errno;
     struct stat status;
 
-    next_free = (void (*)(void *))dlsym(RTLD_NEXT, "free");
-    if (next_free != NULL) {
-        emp_foreign_set_forward(forward_foreign);
-    }
-    summary.format = wanted_format();
-    if (summary.format != SUMMARY_NONE && fstat(STANDARD_ERROR, &status) == 0) {
+    emp_foreign_set_forward((void (*)(void *))dlsym(RTLD_NEXT, "free"));
+    read_wish();
+    if (summary.is_wanted && fstat(STANDARD_ERROR, &status) == 0) {
         summary.device = status.st_dev;
         summary.inode = status.st_ino;
         summary.fd = fcntl(STANDARD_ERROR, F_DUPFD_CLOEXEC, LOWEST_OWN_FD);
@@ -114,15 +105,13 @@ __attribute__((destructor)) static void drop_in_unload(void)
     int saved_errno = errno;
     int fd = is_same_file(summary.fd) ? summary.fd : STANDARD_ERROR;
 
-    if (summary.format == SUMMARY_NONE || !is_same_file(fd)) {
+    if (!summary.is_wanted || !is_same_file(fd)) {
         return;
     }
-    if (summary.format == SUMMARY_JSON) {
-        (void)emp_stats_print(fd, EMP_STATS_JSON);
-    } else {
+    if (summary.format == EMP_STATS_TEXT) {
         emp_usage_read(&usage);
         write_headline(fd, &usage.stats);
-        (void)emp_stats_print(fd, EMP_STATS_TEXT);
     }
+    (void)emp_stats_print(fd, summary.format);
     errno = saved_errno;
 }
