@@ -64,7 +64,7 @@
 _Static_assert(EMP_CHUNK_UNITS == 32, "the free-unit mask of a chunk is one 32-bit word");
 _Static_assert(EMP_SIZE_CLASSES < EMP_POOL_CLASS_FIRST, "the two kinds of class do not meet");
 _Static_assert(EMP_CLASS_LIMIT < EMP_BINS, "every class has a bin");
-_Static_assert(EMP_UNIT_BYTES / 8 == EMP_SLAB_WORDS_MAX * EMP_WORD_BITS, "8-byte slots fill words");
+_Static_assert(EMP_UNIT_BYTES / 8 == (size_t)EMP_SLAB_WORDS_MAX * EMP_WORD_BITS, "8-byte slots");
 _Static_assert(EMP_RUN_MAX <= EMP_CHUNK_BYTES / 2, "a run chunk holds at least two runs");
 
 #endif
