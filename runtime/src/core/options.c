@@ -176,7 +176,8 @@ static void option_apply(enum emp_option option, uint64_t value)
 static void option_store(enum emp_option option, const char *text, uint64_t value,
                          const char *origin)
 {
-    strcpy(options.texts[option], text);
+    strcpy(options.texts[option],
+           option_choices[option] != NULL ? option_choices[option][value] : text);
     options.origins[option] = origin;
     /* order(option): relaxed; see emp_option_value */
     emp_store_relaxed(&options.values[option], value);
