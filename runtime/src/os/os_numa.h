@@ -17,13 +17,13 @@
 /* Answer of a query that has none. */
 #define EMP_OS_NUMA_NONE (~0u)
 
-/* Nodes that are online, at least 1. Their numbers may have gaps. Reads a file: about 3 us. */
+/* Nodes that are online, at least 1. Their numbers may have gaps. Reads a file: microseconds. */
 unsigned emp_os_numa_count(void);
 
 /* One above the highest online node: the length of an array indexed by node. At least 1. */
 unsigned emp_os_numa_limit(void);
 
-/* Node of the processor that runs this thread; a hint, may be stale on return. About 20 ns. */
+/* Node of the processor that runs this thread; a hint, may be stale on return. About 10 ns. */
 unsigned emp_os_numa_current(void);
 
 /* Node of a processor, EMP_OS_NUMA_NONE when there is no such one. One file per node: slow. */
