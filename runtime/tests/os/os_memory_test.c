@@ -323,11 +323,11 @@ static void errno_is_preserved_by_success_and_by_failure(void **state)
     emp_os_advise_huge(base, 2 * MIB, false);
     emp_os_name_range(base, MIB, "x");
     assert_true(emp_os_purge(base, MIB));
+    assert_null(emp_os_remap(base, 4 * MIB, (size_t)1 << 62, true));
     assert_true(emp_os_unmap(base, 4 * MIB));
     assert_null(emp_os_reserve((size_t)1 << 62, 4096));
     assert_null(emp_os_map((size_t)1 << 62, 4096, EMP_OS_PAGES_HUGE_2M, NULL));
     assert_false(emp_os_commit(NULL, MIB));
-    assert_null(emp_os_remap(base, MIB, 2 * MIB, true));
     emp_os_resident_bytes();
     emp_os_address_limit();
     emp_os_page_bytes();

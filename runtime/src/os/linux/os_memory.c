@@ -29,7 +29,6 @@
 
 #define HUGE_2M_BYTES ((size_t)2 << 20)
 #define HUGE_1G_BYTES ((size_t)1 << 30)
-#define PROBE_BYTE    0xa5u
 
 /* A system call with the question of the fault tests before it. */
 static long memory_call(enum emp_os_call kind, long number, struct emp_raw_args args)
@@ -166,25 +165,31 @@ enum purge_knowledge { PURGE_UNKNOWN = 0, PURGE_ZEROES, PURGE_KEEPS };
 
 static uint32_t purge_knowledge; /* atomic, relaxed: a fact that every thread finds alike */
 
-/* The first purge: marks a byte, purges, looks. The mark is taken back if the purge is refused. */
-static bool memory_purge_probing(unsigned char *base, size_t bytes)
+/* Marks a page of its own, purges it and looks: the caller's range may be closed to tools. */
+static enum purge_knowledge purge_probe(void)
 {
-    const unsigned char before = *base;
-    /* order(purge-fact): relaxed; a byte of a free range, atomic so that it is really written */
-    emp_store_relaxed(base, (unsigned char)PROBE_BYTE);
-    if (!memory_madvise(EMP_OS_CALL_PURGE, base, bytes, MADV_DONTNEED)) {
-        /* order(purge-fact): relaxed; as above */
-        emp_store_relaxed(base, before);
-        return false;
+    const struct emp_raw_args map_args = {
+        .b = (long)emp_os_page_bytes(),
+        .c = PROT_READ | PROT_WRITE,
+        .d = MAP_PRIVATE | MAP_ANONYMOUS,
+        .e = -1,
+    };
+    const long page = emp_raw_syscall(SYS_mmap, map_args);
+    if (emp_raw_failed(page)) {
+        return PURGE_UNKNOWN;
     }
-    /* order(purge-fact): relaxed; as above, really read */
-    const bool is_zero = emp_load_relaxed(base) == 0;
-    /* order(purge-fact): relaxed; the fact stands alone, no other data comes with it */
-    emp_store_relaxed(&purge_knowledge, is_zero ? (uint32_t)PURGE_ZEROES : (uint32_t)PURGE_KEEPS);
-    if (!is_zero) {
-        memset(base, 0, bytes);
+    enum purge_knowledge found = PURGE_UNKNOWN;
+    uint32_t *const mark = (uint32_t *)page;
+    /* order(purge-fact): relaxed; a word of this thread, atomic so that it is really written */
+    emp_store_relaxed(mark, 1u);
+    if (memory_madvise(EMP_OS_CALL_PURGE, mark, emp_os_page_bytes(), MADV_DONTNEED)) {
+        /* order(purge-fact): relaxed; as above, really read */
+        found = emp_load_relaxed(mark) == 0 ? PURGE_ZEROES : PURGE_KEEPS;
+        /* order(purge-fact): relaxed; the fact stands alone, no other data comes with it */
+        emp_store_relaxed(&purge_knowledge, (uint32_t)found);
     }
-    return true;
+    emp_raw_syscall(SYS_munmap, (struct emp_raw_args){.a = page, .b = map_args.b});
+    return found;
 }
 
 bool emp_os_purge(void *base, size_t bytes)
@@ -194,14 +199,14 @@ bool emp_os_purge(void *base, size_t bytes)
         return true;
     }
     /* order(purge-fact): relaxed; the fact stands alone */
-    const uint32_t knowledge = emp_load_relaxed(&purge_knowledge);
+    enum purge_knowledge knowledge = (enum purge_knowledge)emp_load_relaxed(&purge_knowledge);
     if (emp_unlikely(knowledge == PURGE_UNKNOWN)) {
-        return memory_purge_probing(base, bytes);
+        knowledge = purge_probe();
     }
     if (!memory_madvise(EMP_OS_CALL_PURGE, base, bytes, MADV_DONTNEED)) {
         return false;
     }
-    if (emp_unlikely(knowledge == PURGE_KEEPS)) {
+    if (emp_unlikely(knowledge != PURGE_ZEROES)) {
         memset(base, 0, bytes);
     }
     return true;
