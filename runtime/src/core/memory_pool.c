@@ -5,8 +5,8 @@
  * Design:  [core.req.memory-pool] [core.inv.memory-pool-bits]
  * Source:  two-level bitmap as in hierarchical schedulers; the lower level is found by a trailing
  *          zero count, the upper by the word scan of cache_utils.
- * Cost:    an alloc and a free take about 8 ns together (AMD EPYC, also with a million blocks); one bit
- *          per block and one per 64 blocks.
+ * Cost:    an alloc and a free take about 8 ns together (AMD EPYC, also with a million blocks); one
+ *          bit per block and one per 64 blocks.
  */
 #include "core/memory_pool.h"
 
