@@ -27,7 +27,9 @@ _Static_assert(sizeof(struct emp_bin_state) == 16, "states of the size classes f
 /* The bins of a thread without cache: always empty, never with room. */
 static void *no_slots[2];
 #define EMP_NO_BIN {&no_slots[1], &no_slots[1]}
-static struct emp_l1 l1_none = {.bins = {[0 ... EMP_BINS - 1] = EMP_NO_BIN}};
+/* Before the start the size table gives offset 0: the first two words must read as an empty bin too. */
+static struct emp_l1 l1_none = {.arena_base = (uintptr_t)&no_slots[1],
+                                .bins = {[0 ... EMP_BINS - 1] = EMP_NO_BIN}};
 static struct emp_l1 l1_dead = {.bins = {[0 ... EMP_BINS - 1] = EMP_NO_BIN}};
 
 /* The thread's cache; see core/thread_cache_view.h for the public declaration. */
