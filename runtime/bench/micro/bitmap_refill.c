@@ -1,6 +1,6 @@
 /*
- * Purpose: what the vector code gains where a refill turns a bitmap word into block addresses: the same
- *          words through the plain C variant and through the variant this processor gets.
+ * Purpose: what the vector code gains where a refill turns a bitmap word into block addresses: the
+ *          same words through the plain C variant and through the variant this processor gets.
  * Threads: one. Words of a quarter, a half and all bits set; blocks of 64 B.
  * Reports: ns per pointer written for both, and their ratio (the gain).
  */

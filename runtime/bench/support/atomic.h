@@ -1,6 +1,6 @@
 /*
- * Purpose: the atomic accesses of the bench; the order is part of the name. The bench sees the public
- *          headers only, so it has its own five.
+ * Purpose: the atomic accesses of the bench; the order is part of the name. The bench sees the
+ *          public headers only, so it has its own five.
  * Owner:   bench/support; no state; any thread.
  */
 #ifndef BENCH_SUPPORT_ATOMIC_H

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/memory_monitor.h"
+#include "micro/hit_path.h"
 #include "support/pages.h"
 #include "support/process.h"
 #include "workload/groups.h"
@@ -115,6 +116,9 @@ int bench_child_main(int count, char **arguments)
         child_say_library();
         child_say_version();
         return 0;
+    }
+    if (count > 0 && strcmp(arguments[0], "hit-path") == 0) {
+        return bench_hit_path_main(count - 1, arguments + 1);
     }
     workload = count >= 4 ? bench_workload_find(arguments[0]) : NULL;
     if (workload == NULL) {

@@ -11,8 +11,9 @@
 #define BENCH_CHILD_ARGUMENT "--child"
 
 /*
- * Arguments after BENCH_CHILD_ARGUMENT: "probe", or a workload's name, an api, a budget in ns, a seed,
- * and "turns" when the turn descriptors are open. Returns the exit code.
+ * Arguments after BENCH_CHILD_ARGUMENT: "probe"; or "hit-path" and what micro/hit_path.h says; or a
+ * workload's name, an api, a budget in ns, a seed, and "turns" when the turn descriptors are open.
+ * Returns the exit code.
  */
 int bench_child_main(int count, char **arguments);
 

@@ -18,15 +18,19 @@ double bench_ticks_per_ns(void);
 void bench_sleep_ns(uint64_t ns);
 
 /* The processor's constant-rate counter; not ordered with the code around it. */
+#if defined(__x86_64__)
 static inline uint64_t bench_ticks(void)
 {
-#if defined(__x86_64__)
     return __builtin_ia32_rdtsc();
+}
 #else
+static inline uint64_t bench_ticks(void)
+{
     uint64_t ticks;
+
     __asm__ __volatile__("mrs %0, cntvct_el0" : "=r"(ticks));
     return ticks;
-#endif
 }
+#endif
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * Purpose: who takes part: our library, our typed pools, the floor, glibc, the allocators installed.
+ * Purpose: who takes part: our library, our typed pools, the floor, glibc, the allocators
+ *          installed.
  * Owner:   the parent process, one thread.
  */
 #ifndef BENCH_SUPPORT_CONTESTANT_H

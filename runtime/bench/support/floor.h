@@ -1,7 +1,7 @@
 /*
- * Purpose: the machine's floor: an inlined, thread-local pointer stack per size, without any metadata.
- *          Not an allocator (it needs the size at free, never returns memory, knows no other thread);
- *          it bounds what an inlined pool could reach in the same workload.
+ * Purpose: the machine's floor: an inlined, thread-local pointer stack per size, without any
+ *          metadata. Not an allocator (it needs the size at free, never returns memory, knows no
+ *          other thread); it bounds what an inlined pool could reach in the same workload.
  * Owner:   each thread its own stacks; bench_floor_begin comes before its first call.
  * Cost:    3-4 instructions per call.
  */

@@ -1,6 +1,6 @@
 /*
- * Purpose: a report as JSON, written by plain printf and read back by a small reader, so that targets
- *          and tables can be computed from a file.
+ * Purpose: a report as JSON, written by plain printf and read back by a small reader, so that
+ *          targets and tables can be computed from a file.
  * Owner:   the parent process, one thread.
  */
 #ifndef BENCH_SUPPORT_JSON_H

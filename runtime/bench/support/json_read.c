@@ -1,6 +1,7 @@
 /*
- * Purpose: reads a report back from JSON. A cursor walks the text once; unknown keys are skipped, so a
- *          later writer may add some. No recursion: skipped values are matched by counting brackets.
+ * Purpose: reads a report back from JSON. A cursor walks the text once; unknown keys are skipped,
+ *          so a later writer may add some. No recursion: skipped values are matched by counting
+ *          brackets.
  * Owner:   the parent process, one thread.
  */
 #include "support/json.h"

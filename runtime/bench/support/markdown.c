@@ -1,6 +1,6 @@
 /*
- * Purpose: the comparison as a Markdown table: medians, the best drop-in of each row in bold, rows we
- *          lose included.
+ * Purpose: the comparison as a Markdown table: medians, the best drop-in of each row in bold, rows
+ *          we lose included.
  * Owner:   the parent process, one thread.
  */
 #include "support/table.h"

@@ -30,8 +30,9 @@ struct bench_command {
 bool bench_process_start(struct bench_process *process, const struct bench_command *command);
 
 /*
- * Reads the child's lines until it ends or timeout_ns has passed (then it is killed), and calls take
- * for each. Returns NULL, or why it failed: a text of this function, valid until the next call.
+ * Reads the child's lines until it ends or timeout_ns has passed (then it is killed), and calls
+ * take for each. Returns NULL, or why it failed: a text of this function, valid until the next
+ * call.
  */
 const char *bench_process_finish(struct bench_process *process, uint64_t timeout_ns,
                                  void (*take)(void *context, char *line), void *context);

@@ -1,6 +1,6 @@
 /*
- * Purpose: tells on standard error what is being measured: one line that is overwritten on a terminal,
- *          a line every few seconds elsewhere.
+ * Purpose: tells on standard error what is being measured: one line that is overwritten on a
+ *          terminal, a line every few seconds elsewhere.
  * Owner:   the parent process, one thread.
  */
 #ifndef BENCH_SUPPORT_PROGRESS_H

@@ -55,7 +55,7 @@ struct bench_report {
     size_t failure_count;
 };
 
-/* Adds a value; the row comes into being with its first. Values past BENCH_ROUNDS_MAX are dropped. */
+/* The row of a workload and a metric, made if need be; values past BENCH_ROUNDS_MAX are dropped. */
 struct bench_row *bench_report_row(struct bench_report *report, const char *workload,
                                    const char *metric);
 void bench_row_add(struct bench_row *row, size_t contestant, double value);

@@ -1,7 +1,7 @@
 /*
- * Purpose: the order of measurements: for each workload, for each round, every contestant once, in an
- *          order shuffled by the seed (the first round keeps theirs), so that a slow minute of the
- *          machine hits all of them.
+ * Purpose: the order of measurements: for each workload, for each round, every contestant once, in
+ *          an order shuffled by the seed (the first round keeps theirs), so that a slow minute of
+ *          the machine hits all of them.
  * Owner:   the parent process, one thread.
  */
 #define _GNU_SOURCE /* pipe2 */

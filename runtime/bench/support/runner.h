@@ -1,5 +1,6 @@
 /*
- * Purpose: runs the workloads: rounds interleaved over the contestants, each in a process of its own.
+ * Purpose: runs the workloads: rounds interleaved over the contestants, each in a process of its
+ *          own.
  * Owner:   the parent process, one thread.
  */
 #ifndef BENCH_SUPPORT_RUNNER_H

@@ -2,8 +2,8 @@
  * Purpose: hands batches of pointers from one thread to one other.
  * Roles:   one producer thread calls push, one consumer thread calls pop.
  * Invariants: 0 <= head - tail <= BENCH_RING_SLOTS; slots in [tail, head) belong to the consumer.
- * Order:   bench.ring: release of head by push before acquire by pop publishes slots and the blocks'
- *          content; release of tail by pop before acquire by push gives the slots back.
+ * Order:   bench.ring: release of head by push before acquire by pop publishes slots and the
+ *          blocks' content; release of tail by pop before acquire by push gives the slots back.
  * Progress: wait-free, both sides may decline.
  * Source:  Lamport's ring with cached far indices.
  */

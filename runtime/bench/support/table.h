@@ -10,7 +10,7 @@
 
 #include "support/report.h"
 
-/* Prints what was measured where, who takes part and who is missing, and the heads of the columns. */
+/* Prints where and when, who takes part and who is missing, and the heads of the columns. */
 void bench_table_begin(FILE *out, const struct bench_report *report);
 
 /* Prints the rows of one workload; title may be NULL. */

@@ -89,7 +89,7 @@ bool bench_unit_higher_is_better(enum bench_unit unit);
 /* The unit of a text; false when there is none. */
 bool bench_unit_parse(const char *text, enum bench_unit *unit);
 
-/* Waits until no other contestant of a waiting workload is busy; give the turn back before sleeping. */
+/* Waits until no other contestant of a waiting workload is busy; given back before sleeping. */
 void bench_turn_take(struct bench_run *run);
 void bench_turn_give(struct bench_run *run);
 

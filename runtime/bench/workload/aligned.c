@@ -1,6 +1,6 @@
 /*
- * Purpose: aligned tasks: posix_memalign of 64 or 128 bytes for blocks of 128, 192, 256 and 384 B, 16 of
- *          them allocated, then freed. Rust runtimes ask for their tasks this way.
+ * Purpose: aligned tasks: posix_memalign of 64 or 128 bytes for blocks of 128, 192, 256 and 384 B,
+ *          16 of them allocated, then freed. Rust runtimes ask for their tasks this way.
  * Threads: one.
  * Reports: ns per pair, geometric mean of the sizes. shape.size is the alignment.
  */

@@ -1,6 +1,7 @@
 /*
- * Purpose: throughput of the async mix on one thread, and on two where a quarter of the tasks end on
- *          the other thread. The small set fits in a core's L2 cache; the large one is 16 times it.
+ * Purpose: throughput of the async mix on one thread, and on two where a quarter of the tasks end
+ *          on the other thread. The small set fits in a core's L2 cache; the large one is 16 times
+ *          it.
  * Threads: shape.threads, 1 or 2.
  * Reports: million operations (allocations and frees) per second. shape.count is slots per thread.
  */

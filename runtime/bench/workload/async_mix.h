@@ -1,9 +1,9 @@
 /*
- * Purpose: the async mix: what a runtime allocates per task, and how long it lives.
- *          A step ends the task of one slot and spawns another in its place: a task of 128 B with a body
- *          of 32-512 B, one future of 16-64 B that lives as long, a second that lives for the step only,
- *          a waker of 64 B in half and a channel node of 96 B in half of the tasks. Three of four steps
- *          choose among the first 32 slots (lives of microseconds), the others among all.
+ * Purpose: the async mix: what a runtime allocates per task, and how long it lives. A step ends the
+ *          task of one slot and spawns another in its place: a task of 128 B with a body of 32-512
+ *          B, one future of 16-64 B that lives as long, a second that lives for the step only, a
+ *          waker of 64 B in half and a channel node of 96 B in half of the tasks. Three of four
+ *          steps choose among the first 32 slots (lives of microseconds), the others among all.
  * Owner:   one thread per actor; shared by async_mix.c and latency.c.
  */
 #ifndef BENCH_WORKLOAD_ASYNC_MIX_H

@@ -1,9 +1,9 @@
 /*
- * Purpose: bursts: count blocks are allocated, then all freed in the order of allocation, in reverse,
- *          or at random. The alloc side and the free side are timed apart.
+ * Purpose: bursts: count blocks are allocated, then all freed in the order of allocation, in
+ *          reverse, or at random. The alloc side and the free side are timed apart.
  * Threads: one.
- * Reports: ns per pair, per malloc and per free. shape.size is 0 for mixed sizes of 16-512 B
- *          (log-uniform), shape.order one of burst_order.
+ * Reports: ns per pair, per malloc and per free. shape.size is 0 for mixed sizes of 16-512 B (log-
+ *          uniform), shape.order one of burst_order.
  */
 #include "support/clock.h"
 #include "support/pages.h"

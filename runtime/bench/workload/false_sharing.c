@@ -1,11 +1,12 @@
 /*
  * Purpose: does the allocator put blocks of two threads on one cache line? Each thread allocates a
- *          block of 8 B, writes it 2000 times, frees it. Active: the allocator alone decides. Passive:
- *          before that, one thread allocates two neighbours, and each thread frees one of them.
- * Threads: two; both spin at the gate of an episode. Episodes in which the system did not run both at
- *          the same time are left out.
- * Reports: time of an episode with two threads over the time of the same work by one thread alone: 1.0
- *          when the threads do not disturb each other.
+ *          block of 8 B, writes it 2000 times, frees it. Active: the allocator alone decides.
+ *          Passive: before that, one thread allocates two neighbours, and each thread frees one of
+ *          them.
+ * Threads: two; both spin at the gate of an episode. Episodes in which the system did not run both
+ *          at the same time are left out.
+ * Reports: time of an episode with two threads over the time of the same work by one thread alone:
+ *          1.0 when the threads do not disturb each other.
  * Source:  Berger et al., "Hoard", ASPLOS 2000 (cache-thrash and cache-scratch).
  */
 #include "support/atomic.h"
@@ -112,7 +113,7 @@ static void sharing_episode(struct sharing_table *table, uint32_t number)
     }
 }
 
-/* Finds two blocks on one line, if the allocator ever gives such: frees one, the other is thread 1's. */
+/* Finds two blocks on one line, if there are such: frees one, the other is thread 1's. */
 static void sharing_find_neighbours(struct sharing_table *table)
 {
     void *blocks[NEIGHBOUR_TRIES];

@@ -1,11 +1,12 @@
 /*
- * Purpose: fragmentation: 1 M blocks of 16-512 B are allocated, a share of them freed at random; the
- *          program sleeps; then it allocates blocks of other sizes until as many bytes are live as before.
+ * Purpose: fragmentation: 1 M blocks of 16-512 B are allocated, a share of them freed at random;
+ *          the program sleeps; then it allocates blocks of other sizes until as many bytes are live
+ *          as before.
  * Threads: one.
- * Reports: resident bytes over live bytes when full, right after freeing, after the sleep, and after
- *          refilling; ns per call of the three busy phases. shape.count is the share freed in percent.
- *          The first fill uses powers of two, the refill three quarters of them: sizes for which an
- *          allocator with size classes has other slabs, though the freed blocks would do.
+ * Reports: resident bytes over live bytes when full, right after freeing, after the sleep, and
+ *          after refilling; ns per call of the three busy phases. shape.count is the share freed in
+ *          percent. The first fill uses powers of two, the refill three quarters of them: sizes for
+ *          which an allocator with size classes has other slabs, though the freed blocks would do.
  */
 #include "support/clock.h"
 #include "support/pages.h"

@@ -1,9 +1,10 @@
 /*
- * Purpose: producer and consumer: blocks are allocated by one thread and freed by the other, handed over
- *          in batches of 64 through a ring. One way: one allocates, one frees. Two ways: both do both.
+ * Purpose: producer and consumer: blocks are allocated by one thread and freed by the other, handed
+ *          over in batches of 64 through a ring. One way: one allocates, one frees. Two ways: both
+ *          do both.
  * Threads: two.
- * Reports: million objects handed over per second, counted where they are freed. shape.size is 0 for
- *          mixed sizes of 16-512 B (log-uniform); shape.order says one way or two.
+ * Reports: million objects handed over per second, counted where they are freed. shape.size is 0
+ *          for mixed sizes of 16-512 B (log-uniform); shape.order says one way or two.
  */
 #include "support/clock.h"
 #include "support/crew.h"

@@ -1,6 +1,6 @@
 /*
- * Purpose: hot pairs: depth blocks of one size are allocated, written once each, and freed in the order
- *          of allocation, over and over. The cost of the hit path and of nothing else.
+ * Purpose: hot pairs: depth blocks of one size are allocated, written once each, and freed in the
+ *          order of allocation, over and over. The cost of the hit path and of nothing else.
  * Threads: one.
  * Reports: ns per pair for each size, and geometric means over all sizes and over those that typed
  *          pools serve. shape.count is the depth.

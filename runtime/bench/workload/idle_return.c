@@ -1,9 +1,9 @@
 /*
- * Purpose: memory of an idle program: 64 MiB of live blocks, then 256 MiB more allocated and freed at
- *          random, then the program sleeps for 2 s. No call asks for memory to be given back.
+ * Purpose: memory of an idle program: 64 MiB of live blocks, then 256 MiB more allocated and freed
+ *          at random, then the program sleeps for 2 s. No call asks for memory to be given back.
  * Threads: one. Blocks of 16-512 B, log-uniform.
- * Reports: resident bytes (the program's own at its start subtracted) over the live 64 MiB, at the peak,
- *          right after freeing, and after the sleep.
+ * Reports: resident bytes (the program's own at its start subtracted) over the live 64 MiB, at the
+ *          peak, right after freeing, and after the sleep.
  */
 #include "support/clock.h"
 #include "support/pages.h"

@@ -1,6 +1,6 @@
 /*
- * Purpose: large blocks: a few slots, each step frees the block of a random slot and allocates another of
- *          a size drawn log-uniformly; the first and the last word are written.
+ * Purpose: large blocks: a few slots, each step frees the block of a random slot and allocates
+ *          another of a size drawn log-uniformly; the first and the last word are written.
  * Threads: one.
  * Reports: ns per pair. shape.size and shape.count are the smallest and the largest size in bytes.
  */

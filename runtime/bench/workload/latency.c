@@ -1,10 +1,11 @@
 /*
  * Purpose: how long single calls take: every malloc and every free of a task step is timed with the
- *          processor's counter, and an empty region with them, so that the noise of the machine (other
- *          guests, interrupts, the counter's own steps) stands beside the figures.
+ *          processor's counter, and an empty region with them, so that the noise of the machine
+ *          (other guests, interrupts, the counter's own steps) stands beside the figures.
  * Threads: one.
- * Reports: p50, p99, p99.9, p99.99 in ns and calls over 1 us per million, for malloc, free and the empty
- *          region. The median of the empty region, the cost of reading the counter, is subtracted.
+ * Reports: p50, p99, p99.9, p99.99 in ns and calls over 1 us per million, for malloc, free and the
+ *          empty region. The median of the empty region, the cost of reading the counter, is
+ *          subtracted.
  */
 #include "workload/async_mix.h"
 

@@ -75,8 +75,9 @@ BENCH_INLINE void *bench_serve(enum bench_api api, size_t size)
 }
 
 /*
- * Frees what bench_serve gave for the same api and size. The barrier keeps the compiler from merging a
- * loop of inlined frees into one copy: every free is one, as at scattered places of a program.
+ * Frees what bench_serve gave for the same api and size. The barrier keeps the compiler from
+ * merging a loop of inlined frees into one copy: every free is one, as at scattered places of a
+ * program.
  */
 BENCH_INLINE void bench_give_back(enum bench_api api, void *block, size_t size)
 {

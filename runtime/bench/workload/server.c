@@ -1,12 +1,13 @@
 /*
- * Purpose: the server pattern: live blocks of 16-512 B lie in sacks of 32 KiB, one in the hands of each
- *          thread and one in its mailbox. A thread replaces 512 random blocks of its sack, swaps it with
- *          the sack in some thread's mailbox and lets the next thread run; so blocks are freed by other
- *          threads than those that allocated them.
+ * Purpose: the server pattern: live blocks of 16-512 B lie in sacks of 32 KiB, one in the hands of
+ *          each thread and one in its mailbox. A thread replaces 512 random blocks of its sack,
+ *          swaps it with the sack in some thread's mailbox and lets the next thread run; so blocks
+ *          are freed by other threads than those that allocated them.
  * Threads: shape.threads.
  * Reports: million pairs per second of all threads; resident bytes over live bytes at the end, the
  *          resident bytes of the same process with idle threads subtracted.
- * Source:  Larson and Krishnan, "Memory Allocation for Long-Running Server Applications", ISMM 1998.
+ * Source:  Larson and Krishnan, "Memory Allocation for Long-Running Server Applications", ISMM
+ *          1998.
  */
 #include "support/clock.h"
 #include "support/crew.h"

@@ -1,6 +1,7 @@
 /*
- * Purpose: short-lived threads: a thread is created, allocates 1000 blocks of 16-512 B, frees them, ends
- *          and is joined. Most of the time is the system's; the rest is attaching and detaching.
+ * Purpose: short-lived threads: a thread is created, allocates 1000 blocks of 16-512 B, frees them,
+ *          ends and is joined. Most of the time is the system's; the rest is attaching and
+ *          detaching.
  * Threads: one at a time.
  * Reports: microseconds per thread.
  */
