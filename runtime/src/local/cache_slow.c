@@ -64,6 +64,52 @@ void emp_cache_report(const struct emp_central_fault *faults, unsigned count, ui
     }
 }
 
+/* Class of the slab that a block lies in; 0: none. */
+static uint32_t block_class(const void *ptr)
+{
+    uintptr_t offset = (uintptr_t)ptr - emp_arena.base;
+
+    /* order(slab-tag): relaxed; for a block we hold the slab cannot end meanwhile */
+    return emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]) & 0xffu;
+}
+
+/*
+ * Blocks borrowed from a larger class go back to that class. Removes them from faults, adds what is
+ * wrong with them there; returns how many faults are left.
+ */
+static unsigned give_borrowed(uint32_t class_id, struct emp_central_fault *faults, unsigned found)
+{
+    uint32_t size = emp_classes[class_id].geometry.size;
+    unsigned left = 0;
+
+    for (unsigned i = 0; i < found; i++) {
+        uint32_t lender = block_class(faults[i].pointer);
+        uint32_t lent_size = emp_classes[lender].geometry.size;
+        struct emp_central_fault one = faults[i];
+        unsigned wrong = 1;
+
+        if (lender <= EMP_SIZE_CLASSES && lender > class_id && lent_size * 2 <= size * 3) {
+            wrong = emp_central_give(lender, &faults[i].pointer, 1, &one);
+        }
+        if (wrong != 0) {
+            faults[left++] = one;
+        }
+    }
+    return left;
+}
+
+/* Reports a double free that was found while a slab of ours was drained. */
+static void report_drained(const char *call)
+{
+    void *twice = emp_shard_take_double_free();
+
+    if (emp_unlikely(twice != NULL)) {
+        struct emp_central_fault fault = {twice, EMP_REPORT_DOUBLE_FREE};
+
+        emp_cache_report(&fault, 1, block_class(twice), call);
+    }
+}
+
 /* Gives blocks back and reports what was wrong with them. */
 static void give_and_report(uint32_t class_id, void **ptrs, unsigned count, const char *call)
 {
@@ -74,19 +120,13 @@ static void give_and_report(uint32_t class_id, void **ptrs, unsigned count, cons
         unsigned found = emp_central_give(class_id, ptrs, batch, faults);
 
         if (emp_unlikely(found != 0)) {
+            found = give_borrowed(class_id, faults, found);
             emp_cache_report(faults, found, class_id, call);
         }
         ptrs += batch;
         count -= batch;
     }
-    void *twice = emp_shard_take_double_free();
-
-    if (emp_unlikely(twice != NULL)) {
-        struct emp_central_fault fault = {twice, EMP_REPORT_DOUBLE_FREE};
-        uint32_t tag = emp_arena.tags[((uintptr_t)twice - emp_arena.base) >> EMP_UNIT_SHIFT];
-
-        emp_cache_report(&fault, 1, tag & 0xffu, call);
-    }
+    report_drained(call);
 }
 
 void emp_cache_give_oldest(struct emp_cache *cache, uint32_t class_id, unsigned count,
