@@ -21,11 +21,10 @@
 
 #include "core/foreign.h"
 #include "core/memory_monitor.h"
-#include "preload/usage.h"
 
 #define STANDARD_ERROR 2
 #define LOWEST_OWN_FD  100 /* out of the way of programs that count on the low numbers */
-#define HEADLINE_BYTES 320
+#define LINE_BYTES     128
 
 /* What is printed and where, and the identity of that file: a number may be closed and used again. */
 struct summary {
@@ -82,17 +81,12 @@ __attribute__((constructor)) static void drop_in_load(void)
     errno = saved_errno;
 }
 
-/* One line that scripts look for; numbers of the process, in one write. */
-static void write_headline(int fd, const struct emp_stats *stats)
+/* Says whose numbers these are: every program of a pipeline prints its own. */
+static void write_process(int fd)
 {
-    char line[HEADLINE_BYTES];
-    int bytes = snprintf(line, sizeof(line),
-                         "echomem: served %llu allocations (reuse inside a thread's cache is not "
-                         "counted) in %.64s, process %d: %llu bytes in use, %llu returned to the "
-                         "system\n",
-                         (unsigned long long)stats->allocations, program_invocation_short_name,
-                         (int)getpid(), (unsigned long long)stats->allocated,
-                         (unsigned long long)stats->purged);
+    char line[LINE_BYTES];
+    int bytes = snprintf(line, sizeof(line), "  process       %d %.64s\n", (int)getpid(),
+                         program_invocation_short_name);
 
     if (bytes > 0 && write(fd, line, (size_t)bytes) < 0) {
         return; /* nobody is left to be told */
@@ -101,17 +95,15 @@ static void write_headline(int fd, const struct emp_stats *stats)
 
 __attribute__((destructor)) static void drop_in_unload(void)
 {
-    struct emp_usage usage;
     int saved_errno = errno;
     int fd = is_same_file(summary.fd) ? summary.fd : STANDARD_ERROR;
 
     if (!summary.is_wanted || !is_same_file(fd)) {
         return;
     }
-    if (summary.format == EMP_STATS_TEXT) {
-        emp_usage_read(&usage);
-        write_headline(fd, &usage.stats);
-    }
     (void)emp_stats_print(fd, summary.format);
+    if (summary.format == EMP_STATS_TEXT) {
+        write_process(fd);
+    }
     errno = saved_errno;
 }
