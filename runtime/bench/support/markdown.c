@@ -47,7 +47,7 @@ static void markdown_cell(FILE *out, double value, bool is_bold)
 
 static void markdown_factor(FILE *out, double factor)
 {
-    if (isnan(factor) || isinf(factor)) {
+    if (isnan(factor) || isinf(factor) || factor <= 0) {
         fprintf(out, " " MARKDOWN_NOTHING " |");
     } else {
         fprintf(out, " %.2f× |", factor);

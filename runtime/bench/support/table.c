@@ -35,7 +35,7 @@ static void table_value(FILE *out, double value, int width)
 
 static void table_factor(FILE *out, double factor)
 {
-    if (isnan(factor) || isinf(factor)) {
+    if (isnan(factor) || isinf(factor) || factor <= 0) {
         fprintf(out, " %7s", ".");
     } else {
         fprintf(out, " %6.*fx", factor >= 99.95 ? 0 : 2, factor);
