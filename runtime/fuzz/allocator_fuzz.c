@@ -17,6 +17,7 @@
 struct shadow {
     unsigned char *block;
     size_t size;
+    size_t align; /* as requested from emp_aligned_alloc, or 0 */
     unsigned char mark;
 };
 
@@ -51,6 +52,7 @@ static void adopt(struct shadow *slot, void *block, size_t size, unsigned char m
 {
     slot->block = block;
     slot->size = block == NULL ? 0 : size;
+    slot->align = 0;
     slot->mark = mark;
     if (block != NULL) {
         (void)memset(block, mark, size);
@@ -65,6 +67,8 @@ static void release(struct shadow *slot, unsigned call)
     verify(slot);
     if (call % 2u == 0u) {
         emp_free(slot->block);
+    } else if (slot->align != 0) {
+        emp_free_aligned_sized(slot->block, slot->align, slot->size);
     } else {
         emp_free_sized(slot->block, slot->size);
     }
@@ -120,6 +124,7 @@ static void step(struct shadow *slot, const uint8_t *bytes)
         block = emp_aligned_alloc(align, size);
         expect(((uintptr_t)block & (align - 1)) == 0);
         adopt(slot, block, size, bytes[1]);
+        slot->align = align;
         break;
     case 3:
         resize(slot, size);
@@ -132,7 +137,7 @@ static void step(struct shadow *slot, const uint8_t *bytes)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct shadow slots[SLOTS] = {{NULL, 0, 0}};
+    struct shadow slots[SLOTS] = {{NULL, 0, 0, 0}};
     size_t at;
 
     for (at = 0; at + STEP_BYTES <= size; at += STEP_BYTES) {
