@@ -13,7 +13,7 @@
 #include "core/advanced_memory_pool.h"
 #include "preload/malloc_names.h"
 
-#define NATURAL_ALIGN 16u
+#define NATURAL_ALIGN 8u /* of the smallest blocks */
 
 /* Alignment a caller asked for; 1 when it did not. */
 static size_t flags_align(int flags)
