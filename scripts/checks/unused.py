@@ -1,16 +1,26 @@
 """Unused: a function that no other file of the product calls is either static or dead (rule U1).
 
-Exported functions have their users outside. The decorators that make a call fail on purpose (*_fault.c) and the
-audits serve the tests.
+Exported functions have their users outside. The rooms of the lowest ranks also offer seams to the tests (an injected
+clock, a call that fails on purpose), and audits are called by tests.
 """
 
-import os
+import re
 
 from .layers import SOURCE, nm, read_rooms, room_objects
-from .source import Finding
+from .source import Finding, code_of, functions_of
 from .symbols import exported, present
 
-FOR_TESTS = ("_fault.c.o", "_audit.c.o")
+SEAM_RANK = 3
+NAME = re.compile(r"\bemp_\w+")
+
+
+def names_used(tree, path):
+    """Names in a source or table; of a header only those inside its inline functions and macros, not declarations."""
+    code = code_of(tree.text(path))
+    if path.endswith(".h"):
+        macros = re.findall(r"^[ \t]*#(?:\\\n|[^\n])*", code, re.MULTILINE)
+        code = "\n".join([f.body for f in functions_of(tree.text(path))] + macros)
+    return set(NAME.findall(code))
 
 
 def run(tree):
@@ -19,14 +29,15 @@ def run(tree):
         public |= {symbol.split("@")[0] for symbol in exported(library)}
     if not public:
         return []
-    objects = [o for room in read_rooms(tree) for o in room_objects(tree, room)]
-    wanted = set(nm(objects, "-u")) if objects else set()
+    product = {p: names_used(tree, p) for p in tree.under(SOURCE.rstrip("/"), ".c", ".h", ".def")}
+    by_tests = set().union(*(NAME.findall(tree.text(p)) for p in tree.under("runtime/tests", ".c", ".h")), ())
     found = []
-    for each in sorted(objects):
-        if each.endswith(FOR_TESTS):
-            continue
-        path = SOURCE + each.split(".dir/" + SOURCE, 1)[-1][: -len(".o")] if SOURCE in each else os.path.basename(each)
-        for symbol in sorted(set(nm([each], "--defined-only", "-g"))):
-            if symbol.startswith("emp_") and symbol not in public and symbol not in wanted:
-                found.append(Finding(path, 1, "U1", f"no other file uses {symbol}: make it static or remove it"))
+    for name, room in read_rooms(tree).items():
+        for each in sorted(room_objects(tree, name)):
+            path = SOURCE + each.split("/" + SOURCE, 1)[-1][: -len(".o")]
+            used = set().union(*(names for p, names in product.items() if p != path))
+            for symbol in sorted(set(nm([each], "--defined-only", "-g"))):
+                seam = symbol in by_tests and (room.rank <= SEAM_RANK or "audit" in symbol)
+                if symbol.startswith("emp_") and symbol not in public | used and not seam:
+                    found.append(Finding(path, 1, "U1", f"no other file uses {symbol}: make it static or remove it"))
     return found

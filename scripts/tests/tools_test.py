@@ -94,22 +94,35 @@ class SymbolsTest(SeededTest):
 
 
 class UnusedTest(SeededTest):
-    def build(self, slab):
-        folder = os.path.join(self.root, "build", "CMakeFiles", "echomem_{}.dir", "runtime", "src", "{}")
-        for room, text in (("slab", slab), ("core", "void emp_b(void); void emp_a(void) { emp_b(); }")):
-            place = folder.format(room, room)
-            os.makedirs(place, exist_ok=True)
-            command = ["gcc", "-x", "c", "-c", "-", "-o", os.path.join(place, room + ".c.o")]
-            subprocess.run(command, input=text, text=True, check=True)
+    def build(self):
+        """Objects of the planted slab.c and core/pool.c where CMake puts them, and a library that exports emp_a."""
+        for room, name in (("slab", "slab"), ("core", "pool")):
+            source = f"runtime/src/{room}/{name}.c"
+            target = os.path.join(self.root, "build/CMakeFiles", f"echomem_{room}.dir", source + ".o")
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            subprocess.run(["gcc", "-c", source, "-o", target], cwd=self.root, check=True)
         command = ["gcc", "-shared", "-fPIC", "-nostdlib", "-x", "c", "-", "-o", self.root + "/build/libechomem.so"]
         subprocess.run(command, input="void emp_a(void) {}", text=True, check=True)
 
+    def setUp(self):
+        super().setUp()
+        self.plant("runtime/src/core/pool.c", "void emp_b(void); void emp_a(void) { emp_b(); }\n")
+
     def test_every_function_is_used_or_public(self):
-        self.build("void emp_b(void) {}")
+        self.plant("runtime/src/slab/slab.c", "void emp_b(void) {}\n")
+        self.build()
         self.assertEqual(self.findings(unused), [])
 
     def test_function_that_nobody_calls(self):
-        self.build("void emp_b(void) {} void emp_c(void) {}")
+        self.plant("runtime/src/slab/slab.h", "void emp_c(void);\n")
+        self.plant("runtime/src/slab/slab.c", "void emp_b(void) {} void emp_c(void) {}\n")
+        self.build()
+        self.assert_reports(unused, "U1", "emp_c")
+
+    def test_a_test_is_no_user_of_a_high_room(self):
+        self.plant("runtime/tests/slab/slab_test.c", "void emp_c(void); int main(void) { emp_c(); }\n")
+        self.plant("runtime/src/slab/slab.c", "void emp_b(void) {} void emp_c(void) {}\n")
+        self.build()
         self.assert_reports(unused, "U1", "emp_c")
 
 
