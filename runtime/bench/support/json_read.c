@@ -20,7 +20,7 @@ struct json_cursor {
 static char json_peek(struct json_cursor *cursor)
 {
     cursor->at += strspn(cursor->at, " \t\r\n");
-    return cursor->is_broken ? '\0' : *cursor->at;
+    return (char)(cursor->is_broken ? '\0' : *cursor->at);
 }
 
 static void json_expect(struct json_cursor *cursor, char wanted)
@@ -44,7 +44,8 @@ static bool json_more(struct json_cursor *cursor, char closing)
     if (next == ',') {
         cursor->at++;
     }
-    return json_peek(cursor) != '\0';
+    cursor->is_broken |= json_peek(cursor) == '\0';
+    return !cursor->is_broken;
 }
 
 /* A string; what does not fit is dropped, \u escapes become '?'. */
@@ -62,7 +63,7 @@ static void json_take_text(struct json_cursor *cursor, char *text, size_t text_b
         }
         if (c == '\\') {
             cursor->at++;
-            c = *cursor->at == 'u' ? '?' : *cursor->at;
+            c = (char)(*cursor->at == 'u' ? '?' : *cursor->at);
             cursor->at += *cursor->at == 'u' ? 4 : 0;
         }
         cursor->at += *cursor->at != '\0';

@@ -24,8 +24,6 @@
 #define LINE_BYTES_MAX   4096u
 #define PRELOAD_VARIABLE "LD_PRELOAD="
 
-extern char **environ;
-
 const char *bench_program_directory(void)
 {
     static char path[PATH_MAX];

@@ -92,14 +92,15 @@ static void server_prepare(struct server_table *table, const struct bench_shape 
 {
     struct bench_rng rng = bench_rng_make(table->run->seed, 1u << 20);
     uint32_t *sizes = bench_pages_map(SIZES_DRAWN * sizeof *sizes);
-    struct server_sack *sacks = bench_pages_map(2 * shape->threads * sizeof *sacks);
+    size_t sacks_bytes = (size_t)shape->threads * 2 * sizeof(struct server_sack);
+    struct server_sack *sacks = bench_pages_map(sacks_bytes);
 
     bench_rng_sizes(&rng, sizes, SIZES_DRAWN, (const uint32_t[2]){16, 512});
-    bench_pages_touch(sacks, 2 * shape->threads * sizeof *sacks);
+    bench_pages_touch(sacks, sacks_bytes);
     table->sizes = sizes;
     table->threads = shape->threads;
     table->seats = bench_pages_map(shape->threads * sizeof *table->seats);
-    for (unsigned i = 0; i < shape->threads; i++) {
+    for (size_t i = 0; i < shape->threads; i++) {
         table->seats[i].sack = &sacks[2 * i];
         table->seats[i].mailbox = &sacks[2 * i + 1];
     }
