@@ -14,6 +14,8 @@
 #include "preload/malloc_names.h"
 
 #define NATURAL_ALIGN 8u /* of the smallest blocks */
+#define CLASS_ALIGN \
+    4096u /* up to here an alignment selects a size class that is a multiple of it */
 
 /* Alignment a caller asked for; 1 when it did not. */
 static size_t flags_align(int flags)
@@ -69,7 +71,8 @@ void *rallocx(void *ptr, size_t size, int flags)
     size = at_least_one(size);
     if (align <= NATURAL_ALIGN) {
         block = emp_realloc(ptr, size);
-    } else if (((uintptr_t)ptr & (align - 1)) != 0 || nallocx(size, flags) != old_bytes) {
+    } else if (((uintptr_t)ptr & (align - 1)) != 0 || size > old_bytes ||
+               nallocx(size, flags) < old_bytes / 3 * 2) {
         block = move_aligned(ptr, size, align, old_bytes);
     }
     if (block != NULL && (flags & EMP_JE_ZERO) != 0) {
@@ -115,17 +118,15 @@ void sdallocx(void *ptr, size_t size, int flags)
     }
 }
 
-/* Multiples of the alignment are served by classes that are multiples of it too. */
+/* The least that a block will have; borrowed from a larger class it has more. */
 size_t nallocx(size_t size, int flags)
 {
     size_t align = flags_align(flags);
+    size_t step = align < CLASS_ALIGN ? align : CLASS_ALIGN;
 
     size = at_least_one(size);
     if (align > (size_t)PTRDIFF_MAX || size > (size_t)PTRDIFF_MAX - (align - 1)) {
         return 0;
     }
-    if (align > NATURAL_ALIGN) {
-        size = (size + align - 1) & ~(align - 1);
-    }
-    return emp_good_size(size);
+    return emp_good_size((size + step - 1) & ~(step - 1));
 }
