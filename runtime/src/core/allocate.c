@@ -81,11 +81,11 @@ static void *allocate_large(size_t size, size_t align, bool zero)
         return allocate_failed(size, limited);
     }
     errno = saved;
-    if (zero && !is_zero) {
-        memset(block, 0, size);
-    }
     if (emp_unlikely(emp_runtime_annotates)) {
         emp_annotate_alloc(block, size, zero);
+    }
+    if (zero && !is_zero) {
+        memset(block, 0, size);
     }
     return block;
 }

@@ -105,7 +105,8 @@ static void release_large(void *ptr, const char *call)
             usable = emp_run_pages(ptr) * EMP_RUN_PAGE_BYTES;
         }
         if (usable != 0) {
-            emp_annotate_free(ptr, usable);
+            /* A block of its own mapping is unmapped: its address may soon be somebody else's. */
+            emp_annotate_free(ptr, emp_arena_contains(ptr) ? usable : 0);
         }
     }
     if (!emp_arena_contains(ptr)) {
@@ -219,10 +220,14 @@ size_t emp_usable_size(const void *ptr)
         return 0;
     }
     if (class_id != 0) {
-        return emp_classes[class_id].geometry.size - EMP_CANARY_BYTES;
+        bytes = emp_classes[class_id].geometry.size - EMP_CANARY_BYTES;
+    } else {
+        bytes = emp_arena_contains(ptr) ? emp_run_pages(ptr) * EMP_RUN_PAGE_BYTES : 0;
+        bytes = bytes != 0 ? bytes : emp_large_bytes(ptr);
     }
-    bytes = emp_arena_contains(ptr) ? emp_run_pages(ptr) * EMP_RUN_PAGE_BYTES : 0;
-    bytes = bytes != 0 ? bytes : emp_large_bytes(ptr);
+    if (emp_unlikely(emp_runtime_annotates)) {
+        emp_annotate_widen(ptr, bytes);
+    }
     if (bytes == 0 && emp_foreign_policy == EMP_FOREIGN_ABORT) {
         emp_report_pointer(emp_arena_contains(ptr) ? EMP_REPORT_INVALID : EMP_REPORT_FOREIGN, ptr,
                            "usable_size");

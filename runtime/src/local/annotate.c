@@ -12,6 +12,7 @@
 #define RUNNING_ON_VALGRIND 0
 #define VALGRIND_MALLOCLIKE_BLOCK(block, bytes, redzone, zeroed) ((void)(zeroed))
 #define VALGRIND_FREELIKE_BLOCK(block, redzone) ((void)0)
+#define VALGRIND_MAKE_MEM_DEFINED(block, bytes) ((void)(bytes))
 #endif
 
 #if EMP_ASAN
@@ -35,6 +36,12 @@ void emp_annotate_alloc(void *block, size_t bytes, bool zeroed)
 {
     ASAN_UNPOISON_MEMORY_REGION(block, bytes);
     VALGRIND_MALLOCLIKE_BLOCK(block, bytes, 0, zeroed);
+}
+
+void emp_annotate_widen(const void *block, size_t bytes)
+{
+    ASAN_UNPOISON_MEMORY_REGION(block, bytes);
+    (void)VALGRIND_MAKE_MEM_DEFINED(block, bytes);
 }
 
 void emp_annotate_free(void *block, size_t bytes)

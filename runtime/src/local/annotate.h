@@ -18,6 +18,9 @@ bool emp_annotate_asan(void);
 /* A block of `bytes` was handed out; zeroed tells whether its content is defined. */
 void emp_annotate_alloc(void *block, size_t bytes, bool zeroed);
 
+/* The owner of a block asked how much of it he may use, so all `bytes` of it are his. */
+void emp_annotate_widen(const void *block, size_t bytes);
+
 /* A block of `bytes` was given back. */
 void emp_annotate_free(void *block, size_t bytes);
 
