@@ -101,7 +101,7 @@ static int child_run(const struct bench_workload *workload, struct bench_run *ru
     own_bytes += bench_pages_touched_bytes();
     peak_bytes = bench_resident_peak_bytes();
     if ((workload->apis & BENCH_ON_MALLOC) != 0) {
-        bench_emit(run, "peak resident", BENCH_MIB,
+        bench_emit(run, BENCH_METRIC_PEAK, BENCH_MIB,
                    peak_bytes > own_bytes ? (double)(peak_bytes - own_bytes) / MIB : 0);
     }
     return 0;

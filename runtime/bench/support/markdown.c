@@ -102,7 +102,7 @@ void bench_table_markdown(FILE *out, const struct bench_report *report)
 
     markdown_head(out, report);
     for (size_t i = 0; i < report->row_count; i++) {
-        if (!report->rows[i].is_detail) {
+        if (!report->rows[i].is_detail && strcmp(report->rows[i].metric, BENCH_METRIC_PEAK) != 0) {
             markdown_row(out, report, &report->rows[i]);
         }
     }

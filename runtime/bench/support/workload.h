@@ -70,6 +70,9 @@ struct bench_group {
     size_t count;
 };
 
+/* The metric that every malloc workload has: its peak of resident memory. */
+#define BENCH_METRIC_PEAK "peak resident"
+
 #define BENCH_GROUP(array)                        \
     {                                             \
         (array), sizeof(array) / sizeof(array)[0] \
