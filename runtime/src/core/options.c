@@ -245,7 +245,14 @@ void emp_options_init(void)
             option_complain(option_rows[i].environment, ": bad value, the default stays");
         }
     }
-    options.started = true;
+    options.started = environ != NULL;
+}
+
+void emp_options_read_late(void)
+{
+    if (emp_runtime_start() && !options.started) {
+        emp_options_init();
+    }
 }
 
 enum emp_status emp_option_set(const char *name, const char *value)

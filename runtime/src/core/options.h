@@ -21,6 +21,12 @@ enum emp_option {
 /* Reads the environment; once, at start. Unknown or bad values are named on standard error. */
 void emp_options_init(void);
 
+/*
+ * Reads the environment if there was none yet at start: a program's preinit array may allocate before
+ * the C library has set it. Called once more, by the drop-in's constructor, with one thread.
+ */
+void emp_options_read_late(void);
+
 /* Value of an option: bytes, nanoseconds, 0/1, or the index of the choice. */
 uint64_t emp_option_value(enum emp_option option);
 

@@ -21,6 +21,7 @@
 
 #include "core/foreign.h"
 #include "core/memory_monitor.h"
+#include "core/options.h"
 
 #define STANDARD_ERROR 2
 #define LOWEST_OWN_FD  100 /* out of the way of programs that count on the low numbers */
@@ -72,6 +73,7 @@ __attribute__((constructor)) static void drop_in_load(void)
     struct stat status;
 
     emp_foreign_set_forward((void (*)(void *))dlsym(RTLD_NEXT, "free"));
+    emp_options_read_late();
     read_wish();
     if (summary.is_wanted && fstat(STANDARD_ERROR, &status) == 0) {
         summary.device = status.st_dev;

@@ -62,6 +62,20 @@ static void without_preload_nothing_is_bound_to_it(void **state)
     assert_false(is_bound("malloc"));
 }
 
+/* Constructors of others allocate before ours runs: the environment must count all the same. */
+static void options_count_from_the_first_allocation(void **state)
+{
+    const char *const argv[] = {program_beside("early_child"),
+                                "memory_lives_from_before_main_to_after_it", NULL};
+    const char *const environment[] = {program_preload(), "ECHOMEM_STATS=1", NULL};
+    struct program_request request = {argv, environment, NULL, 0};
+
+    (void)state;
+    assert_true(program_run(&request, &result));
+    assert_int_equal(result.exit_code, 0);
+    assert_true(program_served(result.errors) > 0);
+}
+
 int main(void)
 {
     static const struct child_program programs[] = {
@@ -71,6 +85,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_loader_binds_the_family_to_the_drop_in),
         cmocka_unit_test(without_preload_nothing_is_bound_to_it),
+        cmocka_unit_test(options_count_from_the_first_allocation),
     };
     int failed = cmocka_run_group_tests_name("dropin binding", tests, NULL, NULL);
 

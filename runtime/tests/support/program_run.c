@@ -193,6 +193,9 @@ bool program_exists(const char *name)
     char path[PROGRAM_PATH_BYTES];
     const char *folder = getenv("PATH");
 
+    if (strchr(name, '/') != NULL) {
+        return access(name, X_OK) == 0;
+    }
     while (folder != NULL && *folder != '\0') {
         size_t bytes = strcspn(folder, ":");
 

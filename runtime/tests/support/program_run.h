@@ -42,7 +42,7 @@ const char *program_beside(const char *name);
 /* "LD_PRELOAD=<drop-in>", for an environment. */
 const char *program_preload(void);
 
-/* True when a program is in PATH. */
+/* True when a program is in PATH, or is there if the name has a slash. */
 bool program_exists(const char *name);
 
 /* N of the line `echomem: served N allocations` with the largest N; 0: there is none. */
