@@ -103,7 +103,7 @@ static void *allocate_slab(uint32_t class_id, size_t size, bool zero)
         }
     }
     if (emp_unlikely(emp_runtime_annotates)) {
-        emp_annotate_alloc(block, size, zero);
+        emp_annotate_alloc(block, emp_usable_size(block), zero);
     }
     if (zero) {
         memset(block, 0, size);

@@ -50,6 +50,15 @@ unsigned emp_central_take(uint32_t class_id, void **out, unsigned want, uint32_t
 unsigned emp_central_give(uint32_t class_id, void **ptrs, unsigned count,
                           struct emp_central_fault *faults);
 
+/* What a probe answers when it found nothing wrong; otherwise it is an enum emp_report_code. */
+#define EMP_PROBE_GOOD (-1)
+
+/* Is ptr, whose tag says class_id, the start of a slot? Arithmetic only. */
+int emp_central_probe_start(uint32_t class_id, const void *ptr);
+
+/* Is it a block that is not free? Blocks in a thread's cache count as in use. */
+int emp_central_probe(uint32_t class_id, const void *ptr);
+
 /* Adds a slab with free blocks to the given shard; false as emp_central_take. */
 bool emp_central_expand(uint32_t class_id, uint32_t shard_index, struct emp_central_note *note);
 

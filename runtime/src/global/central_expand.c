@@ -15,7 +15,8 @@
 #define EMP_ADOPT_TRIES 4u
 
 /* Takes the slab away from its owner; false when it is not what it was said to be. */
-static bool adopt_detach(struct emp_slab *slab, uint32_t class_id, uint32_t to)
+static bool adopt_detach(struct emp_slab *slab, uint32_t class_id, uint32_t to,
+                         unsigned *free_count)
 {
     /* order(slab-owner): relaxed; checked again under the lock of that owner */
     uint32_t from = emp_load_relaxed(&slab->owner);
@@ -33,6 +34,7 @@ static bool adopt_detach(struct emp_slab *slab, uint32_t class_id, uint32_t to)
         emp_shard_unlink(state, slab);
         state->slots -= slab->slots;
         state->free_blocks -= slab->free_count;
+        *free_count = slab->free_count;
         slab->offered = 0;
         emp_slab_set_owner(slab, (uint8_t)to);
         done = true;
@@ -41,14 +43,14 @@ static bool adopt_detach(struct emp_slab *slab, uint32_t class_id, uint32_t to)
     return done;
 }
 
-/* Links a slab that is detached and ours. */
-static void adopt_attach(struct emp_slab *slab, uint32_t class_id, uint32_t to)
+/* Links a slab that is detached and ours; blocks freed since it became ours are booked already. */
+static void adopt_attach(struct emp_slab *slab, uint32_t class_id, uint32_t to, unsigned free_count)
 {
     struct emp_shard_class *state = &emp_shards[to]->classes[class_id];
 
     emp_mutex_lock(&emp_shards[to]->lock);
     state->slots += slab->slots;
-    state->free_blocks += slab->free_count;
+    state->free_blocks += free_count;
     emp_shard_link(state, slab);
     emp_mutex_unlock(&emp_shards[to]->lock);
 }
@@ -81,12 +83,13 @@ static struct emp_slab *adopt_find(uint32_t class_id, struct emp_shard *sibling)
 bool emp_central_adopt(uint32_t class_id, uint32_t shard_index)
 {
     uint32_t item = 0;
+    unsigned free_count = 0;
 
     for (unsigned i = 0; i < EMP_ADOPT_TRIES && emp_ring_pop(emp_rings[class_id], &item); i++) {
         struct emp_slab *slab = emp_slab_at(item - 1);
 
-        if (adopt_detach(slab, class_id, shard_index)) {
-            adopt_attach(slab, class_id, shard_index);
+        if (adopt_detach(slab, class_id, shard_index, &free_count)) {
+            adopt_attach(slab, class_id, shard_index, free_count);
             return true;
         }
     }
@@ -94,8 +97,8 @@ bool emp_central_adopt(uint32_t class_id, uint32_t shard_index)
         struct emp_shard *sibling = emp_shards[(shard_index + i) & (emp_shard_count - 1)];
         struct emp_slab *slab = adopt_find(class_id, sibling);
 
-        if (slab != NULL && adopt_detach(slab, class_id, shard_index)) {
-            adopt_attach(slab, class_id, shard_index);
+        if (slab != NULL && adopt_detach(slab, class_id, shard_index, &free_count)) {
+            adopt_attach(slab, class_id, shard_index, free_count);
             return true;
         }
     }
@@ -131,7 +134,7 @@ bool emp_central_expand(uint32_t class_id, uint32_t shard_index, struct emp_cent
     note->added_bytes += info->units * EMP_UNIT_BYTES;
     /* order(budget): relaxed; a statistic */
     emp_fetch_add_relaxed(&emp_budgets[class_id].expansions, 1);
-    adopt_attach(emp_slab_at(unit), class_id, shard_index);
+    adopt_attach(emp_slab_at(unit), class_id, shard_index, slots);
     return true;
 }
 

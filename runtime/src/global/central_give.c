@@ -192,33 +192,82 @@ static unsigned give_foreign(struct give_state *give, void **ptrs, const uint32_
     return i;
 }
 
-/* Blocks in any order whose slot numbers are known. */
+/* One block of a mixed batch that is not simply ours: foreign, faulty or freed twice. */
+static EMP_NOINLINE unsigned give_other(struct give_state *give, void **ptrs,
+                                        const uint32_t *indices, unsigned i, unsigned count)
+{
+    struct emp_slab *slab = give_slab(give, (uintptr_t)ptrs[i]);
+
+    if (slab == NULL || indices[i] >= slab->slots) {
+        give_fault(give, ptrs[i], EMP_REPORT_INVALID);
+        return i + 1;
+    }
+    if (give_is_mine(give, slab)) {
+        give_fault(give, ptrs[i], give_free_code(slab, indices[i] / 64u));
+        return i + 1;
+    }
+    return give_foreign(give, ptrs, indices, i, count);
+}
+
+/* The first eight bytes of the descriptor of a slab of mine, without list and idle ticks. */
+static uint64_t give_expected_head(const struct give_state *give)
+{
+    return EMP_SLAB_MAGIC | (uint64_t)give->class_id << 32 | (uint64_t)(give->me & 0xffu) << 40;
+}
+
+/*
+ * Blocks in any order whose slot numbers are known. The loop is the second pass of every free that a
+ * thread's cache could not keep: everything it needs is in locals, one load proves magic, class and
+ * owner.
+ */
 static void give_mixed(struct give_state *give, void **ptrs, const uint32_t *indices, unsigned count)
 {
+    struct emp_shard_class *state = give->state;
+    const uintptr_t base = emp_arena.base;
+    const size_t unit_mask = ~(size_t)(give->info->units - 1u);
+    char *const descriptors = emp_arena.slab_descriptors;
+    const uint64_t expected = give_expected_head(give);
+    const uint32_t warm_mask = state->warm_mask;
+    const bool locked = give->me != EMP_NO_SHARD;
+    uint32_t warm_top = state->warm_top;
+    unsigned own = 0;
+
     for (unsigned i = 0; i < count;) {
-        struct emp_slab *slab = give_slab(give, (uintptr_t)ptrs[i]);
+        size_t number = (((uintptr_t)ptrs[i] - base) >> EMP_UNIT_SHIFT) & unit_mask;
+        struct emp_slab *slab =
+            (struct emp_slab *)(void *)(descriptors + number * EMP_SLAB_DESCRIPTOR_BYTES);
         unsigned word = indices[i] / 64u;
         uint64_t bit = (uint64_t)1 << (indices[i] % 64u);
 
-        if (emp_unlikely(slab == NULL || indices[i] >= slab->slots)) {
-            give_fault(give, ptrs[i++], EMP_REPORT_INVALID);
-            continue;
-        }
-        if (!give_is_mine(give, slab)) {
-            i = give_foreign(give, ptrs, indices, i, count);
-            continue;
-        }
-        /* order(slab-free): relaxed; the holder is the only writer */
-        uint64_t before = emp_load_relaxed(&slab->free[word]);
+        /* order(slab-owner): relaxed; equal to mine only while I hold the lock that changes it */
+        uint64_t head = emp_load_relaxed((uint64_t *)(void *)slab) & 0x0000ffffffffffffu;
 
-        /* order(remote-word): relaxed; only to see a block that was freed elsewhere before */
-        if (emp_unlikely(((before | emp_load_relaxed(&slab->remote[word])) & bit) != 0)) {
-            give_fault(give, ptrs[i++], give_free_code(slab, word));
-            continue;
+        if (emp_likely(locked && head == expected && indices[i] < slab->slots)) {
+            /* order(slab-free): relaxed; the holder is the only writer */
+            uint64_t before = emp_load_relaxed(&slab->free[word]);
+
+            /* order(remote-word): relaxed; only to see a block that was freed elsewhere before */
+            if (emp_likely(((before | emp_load_relaxed(&slab->remote[word])) & bit) == 0)) {
+                /* order(slab-free): relaxed; remote readers look for other bits */
+                emp_store_relaxed(&slab->free[word], before | bit);
+                state->warm[warm_top & warm_mask] = ((uint32_t)number + 1) << 7 | word;
+                warm_top += before == 0;
+                own++;
+                i++;
+                uint16_t free_count = ++slab->free_count;
+
+                if (emp_unlikely(free_count == 1 || free_count == slab->slots)) {
+                    give_transition(give, slab);
+                }
+                continue;
+            }
         }
-        give_bits(give, slab, word, before, bit, 1);
-        i++;
+        i = give_other(give, ptrs, indices, i, count);
     }
+    if (locked) {
+        state->warm_top = warm_top;
+    }
+    give->own_count += own;
 }
 
 /* Splits off what is not the start of a block, gives the rest. */

@@ -28,15 +28,26 @@ struct take_state {
 /* The lowest `count` set bits of word. */
 static uint64_t lowest_bits(uint64_t word, unsigned count)
 {
+    if (~word == 0) {
+        return emp_bits_mask(count);
+    }
     unsigned surplus = emp_bits_count(word);
 
-    if (count == 1) {
-        return word & (~word + 1);
+    if (surplus <= count) {
+        return word;
+    }
+    uint64_t rest = word;
+
+    if (count <= surplus - count) {
+        for (; count > 0; count--) {
+            rest &= rest - 1;
+        }
+        return word ^ rest;
     }
     for (; surplus > count; surplus--) {
-        word &= ~((uint64_t)1 << emp_bits_highest(word));
+        rest &= ~((uint64_t)1 << emp_bits_highest(rest));
     }
-    return word;
+    return rest;
 }
 
 /* Takes free slots of one word; returns how many. Holder; keeps the lists of the class in order. */
@@ -92,7 +103,8 @@ static void take_warm(struct take_state *take, struct emp_shard_class *state)
         /* order(slab-magic): relaxed; the next two tests decide under the lock */
         if (emp_load_relaxed(&slab->magic) != EMP_SLAB_MAGIC || slab->class_id != take->class_id ||
             /* order(slab-owner): relaxed; only the holder gives a slab away */
-            emp_load_relaxed(&slab->owner) != take->shard->index) {
+            emp_load_relaxed(&slab->owner) != take->shard->index ||
+            slab->list >= EMP_LIST_COUNT) { /* full, or detached: retired, purged or on its way */
             continue;
         }
         unsigned left = take->want - take->count;

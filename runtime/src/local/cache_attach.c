@@ -4,6 +4,8 @@
  * Owner:   local. Threads: as thread_cache.h says. Cost: attach about 1 us; nothing afterwards.
  * Design:  [local.proto.cache] [local.inv.sentinel] [local.req.bounded]
  */
+#include <string.h>
+
 #include "base/check.h"
 #include "base/config.h"
 #include "local/cache_internal.h"
@@ -20,6 +22,7 @@ _Static_assert(offsetof(struct emp_cache, view) % EMP_LINE_BYTES == 0, "bins sta
 _Static_assert(offsetof(struct emp_cache, view.bins[EMP_POOL_CLASS_FIRST]) <= 4096,
                "a thread without pools touches one page");
 _Static_assert(sizeof(struct emp_bin_state) == 16, "states of the size classes fit the first page");
+_Static_assert(EMP_BINS <= 4 * 64, "a bit of pools_known for every class");
 
 #define EMP_CACHE_SHIFT_FULL 16u  /* 64 KiB of address space, touched as far as used */
 #define EMP_CACHE_SHIFT_SMALL 14u
@@ -101,7 +104,7 @@ unsigned emp_cache_threads(void)
     return emp_load_relaxed(&registry.count);
 }
 
-/* Rooms shrink as threads multiply: all caches together keep at most about 8 MiB + 64 KiB a CPU. */
+/* Slots for bins are fewer where threads are many; budgets (cache_rate.c) shrink with the number. */
 static uint8_t scale_for(unsigned threads)
 {
     unsigned cpus = emp_cpu_count();
@@ -112,14 +115,27 @@ static uint8_t scale_for(unsigned threads)
     return threads <= 64 ? 1 : threads <= 256 ? 2 : 3;
 }
 
-void emp_cache_close_bin(struct emp_cache *cache, uint32_t class_id)
+/* Puts a bin into its closed state: empty, and no slots when it is new. */
+static void bin_close(struct emp_cache *cache, uint32_t class_id, bool is_new)
 {
     struct emp_l1_bin *bin = &cache->view.bins[class_id];
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
 
     bin->top = &no_slots[1];
     /* order(bin-limit): relaxed; see emp_cache_set_limit */
     emp_store_relaxed(&bin->limit, &no_slots[1]);
-    *emp_cache_state(cache, class_id) = (struct emp_bin_state){0};
+    *state = (struct emp_bin_state){.base_index = is_new ? 0 : state->base_index,
+                                    .slots = is_new ? 0 : state->slots};
+}
+
+/* Closes the bin of a pool class; its state is garbage until the first time. Registry lock. */
+static void bin_close_pool(struct emp_cache *cache, uint32_t class_id)
+{
+    uint64_t bit = (uint64_t)1 << (class_id % 64u);
+    uint64_t *known = &cache->pools_known[class_id / 64u];
+
+    bin_close(cache, class_id, (*known & bit) == 0);
+    *known |= bit;
 }
 
 /* Room of a class in a cache of this scale. */
@@ -132,27 +148,47 @@ static uint16_t room_for(const struct emp_cache *cache, uint32_t class_id)
     return scaled < 2 ? 2 : scaled;
 }
 
+/* Finds `count` slots and an end mark below them; NULL when the cache has no more. */
+static void **slots_find(struct emp_cache *cache, uint32_t count)
+{
+    void **slots = NULL;
+
+    if (cache->near_used + count + 1u <= EMP_NEAR_SLOTS) {
+        slots = &cache->near_slots[cache->near_used];
+        cache->near_used = (uint16_t)(cache->near_used + count + 1u);
+    } else if (cache->far_used + count + 1u <= cache->far_slots_count) {
+        slots = &cache->far_slots[cache->far_used];
+        cache->far_used += count + 1u;
+    }
+    return slots;
+}
+
 bool emp_cache_open_bin(struct emp_cache *cache, uint32_t class_id)
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
     uint16_t room = room_for(cache, class_id);
-    void **slots = NULL;
 
-    if (cache->near_used + room + 1u <= EMP_NEAR_SLOTS) {
-        slots = &cache->near_slots[cache->near_used];
-        cache->near_used = (uint16_t)(cache->near_used + room + 1u);
-    } else if (cache->far_used + room + 1u <= cache->far_slots_count) {
-        slots = &cache->far_slots[cache->far_used];
-        cache->far_used += room + 1u;
-    } else {
+    if (state->slots < room) {
+        /* At least twice the slots left behind: all that a class ever leaves is less than it has. */
+        uint16_t count = room > 2 * state->slots ? room : (uint16_t)(2 * state->slots);
+        void **slots = slots_find(cache, count);
+
+        if (slots != NULL) {
+            slots[0] = NULL;
+            state->base_index = (uint16_t)(slots + 1 - (void **)(void *)cache);
+            state->slots = count;
+        }
+    }
+    room = state->slots < room ? state->slots : room;
+    if (room == 0) {
         return false;
     }
-    slots[0] = NULL;
-    state->base_offset = (uint32_t)((char *)(slots + 1) - (char *)cache);
     state->room_full = room;
-    state->room = emp_local_options.checked || cache->closing ? 0 : room;
-    cache->view.bins[class_id].top = slots + 1;
-    emp_cache_set_limit(cache, class_id);
+    cache->view.bins[class_id].top = emp_cache_base(cache, state);
+    emp_cache_set_room(cache, class_id,
+                       emp_local_options.checked || cache->closing
+                           ? 0
+                           : emp_cache_first_room(cache, class_id));
     return true;
 }
 
@@ -169,6 +205,7 @@ static void cache_init(struct emp_cache *cache, unsigned shift, uint8_t scale)
     cache->away_count = 0;
     cache->near_used = 0;
     cache->far_used = 0;
+    cache->room_bytes = 0;
     cache->far_slots_count =
         (uint32_t)((((size_t)1 << shift) - offsetof(struct emp_cache, far_slots)) / sizeof(void *));
     cache->view.arena_base = emp_arena.base;
@@ -176,8 +213,9 @@ static void cache_init(struct emp_cache *cache, unsigned shift, uint8_t scale)
     cache->view.tags = emp_arena.tags;
     cache->view.home_bit = 0;
     cache->view.reserved = 0;
+    memset(cache->pools_known, 0, sizeof(cache->pools_known));
     for (uint32_t c = 0; c < EMP_POOL_CLASS_FIRST; c++) {
-        emp_cache_close_bin(cache, c);
+        bin_close(cache, c, true);
     }
 }
 
@@ -187,7 +225,7 @@ static void registry_add(struct emp_cache *cache)
     emp_mutex_lock(&registry.lock);
     for (uint32_t c = EMP_POOL_CLASS_FIRST; c < EMP_BINS; c++) {
         if (registry.pool_rooms[c] != 0) {
-            emp_cache_close_bin(cache, c);
+            bin_close_pool(cache, c);
         }
     }
     cache->prev = NULL;
@@ -272,10 +310,10 @@ void emp_cache_reset_class(uint32_t class_id, uint16_t room, uint64_t *dropped)
     for (struct emp_cache *cache = registry.first; cache != NULL; cache = cache->next) {
         struct emp_bin_state *state = emp_cache_state(cache, class_id);
 
-        if (had_bins && state->base_offset != 0) {
+        if (had_bins && emp_cache_is_open(state)) {
             count += (uint64_t)(cache->view.bins[class_id].top - emp_cache_base(cache, state));
         }
-        emp_cache_close_bin(cache, class_id);
+        bin_close_pool(cache, class_id);
     }
     emp_mutex_unlock(&registry.lock);
     if (dropped != NULL) {

@@ -25,11 +25,14 @@ static inline struct emp_bin_state *emp_cache_state(struct emp_cache *cache, uin
 /* First slot of an open bin. */
 static inline void **emp_cache_base(struct emp_cache *cache, const struct emp_bin_state *state)
 {
-    return (void **)(void *)((char *)cache + state->base_offset);
+    return (void **)(void *)cache + state->base_index;
 }
 
-/* Puts a bin into its closed state: empty, no slots. */
-void emp_cache_close_bin(struct emp_cache *cache, uint32_t class_id);
+/* True when a bin has slots and a room to return to. */
+static inline bool emp_cache_is_open(const struct emp_bin_state *state)
+{
+    return state->room_full != 0;
+}
 
 /* Gives an open bin its slots; false: the cache has none left. */
 bool emp_cache_open_bin(struct emp_cache *cache, uint32_t class_id);
@@ -52,6 +55,15 @@ void emp_cache_sample(struct emp_cache *cache, uint32_t class_id);
 
 /* An operation on a cold bin: counts it, gives the bin its room when the rate is high enough. */
 void emp_cache_cold_op(struct emp_cache *cache, uint32_t class_id);
+
+/* A refill or a flush of a hot bin: those that see many grow, within the thread's budget. */
+void emp_cache_grow(struct emp_cache *cache, uint32_t class_id);
+
+/* Sets the room of an open bin and its limit, and books the bytes. */
+void emp_cache_set_room(struct emp_cache *cache, uint32_t class_id, unsigned room);
+
+/* Room of a bin that has just become hot. */
+unsigned emp_cache_first_room(const struct emp_cache *cache, uint32_t class_id);
 
 /* A tick if one is due. */
 void emp_cache_tick_if_due(struct emp_cache *cache);

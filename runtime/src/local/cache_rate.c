@@ -19,6 +19,11 @@
 #define EMP_HOT_INTERVAL_US 1000u    /* 1000 operations a second */
 #define EMP_SLOW_SAMPLES 2u          /* slow samples in a row that make a bin cold */
 #define EMP_COLD_WINDOW_US 16000u    /* a cold bin that sees ... */
+#define EMP_FIRST_ROOM_BYTES 2048u   /* room of a bin at first; it doubles ... */
+#define EMP_GROW_EVENTS 2u           /* ... after so many refills and flushes, while all bins ... */
+#define EMP_ALL_ROOM_BYTES (1u << 20) /* ... of all threads together stay near this, each thread ... */
+#define EMP_ROOM_BYTES_MAX (256u << 10)  /* ... below this, ... */
+#define EMP_ROOM_BYTES_MIN (8u << 10)   /* ... and never held to less than this */
 #define EMP_COLD_OPS 16u             /* ... so many operations within the window is hot */
 
 /* Takes a bin its room and its blocks. */
@@ -28,11 +33,57 @@ static void bin_make_cold(struct emp_cache *cache, uint32_t class_id)
     unsigned count =
         (unsigned)(cache->view.bins[class_id].top - emp_cache_base(cache, state));
 
-    state->room = 0;
     state->slow_samples = 0;
-    state->cold_ops = 0;
+    state->events = 0;
     emp_cache_give_oldest(cache, class_id, count, "cold");
+    emp_cache_set_room(cache, class_id, 0);
+}
+
+void emp_cache_set_room(struct emp_cache *cache, uint32_t class_id, unsigned room)
+{
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+    uint32_t size = emp_classes[class_id].geometry.size;
+
+    cache->room_bytes += (room - state->room) * size;
+    state->room = (uint16_t)room;
     emp_cache_set_limit(cache, class_id);
+}
+
+unsigned emp_cache_first_room(const struct emp_cache *cache, uint32_t class_id)
+{
+    unsigned room = EMP_FIRST_ROOM_BYTES / emp_classes[class_id].geometry.size;
+    unsigned full = class_id < EMP_POOL_CLASS_FIRST
+                        ? cache->size_states[class_id].room_full
+                        : cache->pool_states[class_id - EMP_POOL_CLASS_FIRST].room_full;
+
+    room = room < 2 ? 2 : room;
+    return room > full ? full : room;
+}
+
+/* Bytes of room that a thread may grant, by the number of threads. */
+static uint32_t room_budget(void)
+{
+    uint32_t budget = EMP_ALL_ROOM_BYTES / (emp_cache_threads() + 1);
+
+    budget = budget > EMP_ROOM_BYTES_MAX ? EMP_ROOM_BYTES_MAX : budget;
+    return budget < EMP_ROOM_BYTES_MIN ? EMP_ROOM_BYTES_MIN : budget;
+}
+
+void emp_cache_grow(struct emp_cache *cache, uint32_t class_id)
+{
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+
+    if (state->room == 0 || state->room == state->room_full || ++state->events < EMP_GROW_EVENTS) {
+        return;
+    }
+    uint32_t size = emp_classes[class_id].geometry.size;
+    unsigned room = state->room * 2u;
+
+    state->events = 0;
+    room = room > state->room_full ? state->room_full : room;
+    if (cache->room_bytes + (room - state->room) * size <= room_budget()) {
+        emp_cache_set_room(cache, class_id, room);
+    }
 }
 
 void emp_cache_sample(struct emp_cache *cache, uint32_t class_id)
@@ -67,14 +118,13 @@ void emp_cache_cold_op(struct emp_cache *cache, uint32_t class_id)
     uint32_t began_us = emp_load_relaxed(&state->stamp_us);
     uint32_t now_us = emp_stopwatch_us();
 
-    if (state->cold_ops == 0 || now_us - began_us > EMP_COLD_WINDOW_US) {
+    if (state->events == 0 || now_us - began_us > EMP_COLD_WINDOW_US) {
         /* order(bin-limit): relaxed; as above */
         emp_store_relaxed(&state->stamp_us, now_us);
-        state->cold_ops = 1;
-    } else if (++state->cold_ops >= EMP_COLD_OPS) {
-        state->room = state->room_full;
-        state->cold_ops = 0;
-        emp_cache_set_limit(cache, class_id);
+        state->events = 1;
+    } else if (++state->events >= EMP_COLD_OPS) {
+        state->events = 0;
+        emp_cache_set_room(cache, class_id, emp_cache_first_room(cache, class_id));
     }
 }
 
@@ -83,7 +133,7 @@ static bool bin_poke(struct emp_cache *cache, uint32_t class_id, uint32_t now_us
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
 
-    if (state->base_offset == 0 || state->room == 0) {
+    if (!emp_cache_is_open(state) || state->room == 0) {
         return false;
     }
     /* order(bin-limit): relaxed; the owner may be in the middle of anything: a poke is only a hint */
@@ -104,7 +154,7 @@ static bool bin_is_idle(struct emp_cache *cache, uint32_t class_id, uint32_t now
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
 
     /* order(bin-limit): relaxed; set by an earlier tick of this thread or by maintenance */
-    if (state->base_offset == 0 || state->room == 0 || emp_load_relaxed(&state->poked) == 0) {
+    if (!emp_cache_is_open(state) || state->room == 0 || emp_load_relaxed(&state->poked) == 0) {
         return false;
     }
     /* order(bin-limit): relaxed; as above */

@@ -110,8 +110,7 @@ static void report_drained(const char *call)
     }
 }
 
-/* Gives blocks back and reports what was wrong with them. */
-static void give_and_report(uint32_t class_id, void **ptrs, unsigned count, const char *call)
+void emp_cache_give(uint32_t class_id, void **ptrs, unsigned count, const char *call)
 {
     struct emp_central_fault faults[EMP_GIVE_MAX];
 
@@ -143,7 +142,7 @@ void emp_cache_give_oldest(struct emp_cache *cache, uint32_t class_id, unsigned 
         memcpy(batch, base, step * sizeof(void *));
         memmove(base, base + step, rest * sizeof(void *));
         bin->top = base + rest;
-        give_and_report(class_id, batch, step, call);
+        emp_cache_give(class_id, batch, step, call);
         count -= step;
     }
 }
@@ -184,7 +183,7 @@ void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note)
         cache_leave(cache);
         return *--bin->top;
     }
-    if (state->base_offset == 0 && !emp_cache_open_bin(cache, class_id)) {
+    if (!emp_cache_is_open(state) && !emp_cache_open_bin(cache, class_id)) {
         cache_leave(cache);
         return take_one(class_id, note);
     }
@@ -192,16 +191,17 @@ void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note)
         emp_cache_cold_op(cache, class_id);
     }
     state->overflows = 0;
+    emp_cache_grow(cache, class_id);
     unsigned count = emp_central_take(class_id, out, refill_want(state, class_id), &home, note);
 
     cache->view.home_bit = 1u << (8u + home % 16u);
-    if (emp_likely(count > 1)) {
-        memcpy(bin->top, out, (count - 1) * sizeof(void *));
-        bin->top += count - 1;
+    /* Lowest address on top: blocks leave in ascending order and come back as runs. */
+    for (unsigned i = count; i > 1; i--) {
+        *bin->top++ = out[i - 1];
     }
     emp_cache_tick_if_due(cache);
     cache_leave(cache);
-    return count != 0 ? out[count - 1] : NULL;
+    return count != 0 ? out[0] : NULL;
 }
 
 void emp_cache_flush_away(struct emp_cache *cache, const char *call)
@@ -230,15 +230,22 @@ void emp_cache_flush_away(struct emp_cache *cache, const char *call)
             }
         }
         if (class_id != 0) {
-            give_and_report(class_id, batch, same, call);
+            emp_cache_give(class_id, batch, same, call);
         }
         left = rest;
     }
 }
 
-/* A block of a line-sharing class whose home is another shard. */
-static void cache_free_away(struct emp_cache *cache, void *ptr, const char *call)
+/*
+ * A block of a line-sharing class whose home is another shard. Blocks of pools never wait: their pool
+ * may be destroyed meanwhile.
+ */
+static void cache_free_away(struct emp_cache *cache, uint32_t class_id, void *ptr, const char *call)
 {
+    if (class_id >= EMP_POOL_CLASS_FIRST) {
+        emp_cache_give(class_id, &ptr, 1, call);
+        return;
+    }
     cache->away[cache->away_count++] = ptr;
     if (cache->away_count == EMP_AWAY_MAX || cache->closing || emp_local_options.checked) {
         emp_cache_flush_away(cache, call);
@@ -258,6 +265,7 @@ static void cache_overflow(struct emp_cache *cache, uint32_t class_id, const cha
     } else {
         state->overflows++;
     }
+    emp_cache_grow(cache, class_id);
     emp_cache_give_oldest(cache, class_id, give, call);
 }
 
@@ -267,7 +275,7 @@ void emp_cache_free_slow(uint32_t class_id, void *ptr, const char *call)
     void *one[1] = {ptr};
 
     if (emp_unlikely(cache == NULL)) {
-        give_and_report(class_id, one, 1, call);
+        emp_cache_give(class_id, one, 1, call);
         return;
     }
     struct emp_l1_bin *bin = &cache->view.bins[class_id];
@@ -278,16 +286,16 @@ void emp_cache_free_slow(uint32_t class_id, void *ptr, const char *call)
 
     cache_enter(cache);
     if ((tag & cache->view.home_bit) != 0) {
-        cache_free_away(cache, ptr, call);
-    } else if (state->base_offset == 0 && !emp_cache_open_bin(cache, class_id)) {
-        give_and_report(class_id, one, 1, call);
+        cache_free_away(cache, class_id, ptr, call);
+    } else if (!emp_cache_is_open(state) && !emp_cache_open_bin(cache, class_id)) {
+        emp_cache_give(class_id, one, 1, call);
     } else {
         emp_cache_sample(cache, class_id);
         if (state->room == 0) {
             emp_cache_cold_op(cache, class_id);
         }
         if (state->room == 0) {
-            give_and_report(class_id, one, 1, call);
+            emp_cache_give(class_id, one, 1, call);
         } else {
             /* order(bin-limit): relaxed; our own store, or a poke that came meanwhile */
             if (bin->top - emp_cache_base(cache, state) >= state->room) {
@@ -315,12 +323,11 @@ static void cache_empty_range(struct emp_cache *cache, uint32_t first, uint32_t 
         }
         struct emp_bin_state *state = emp_cache_state(cache, c);
 
-        if (state->base_offset != 0) {
+        if (emp_cache_is_open(state)) {
             unsigned count = (unsigned)(cache->view.bins[c].top - emp_cache_base(cache, state));
 
-            state->room = cache->closing ? 0 : state->room;
             emp_cache_give_oldest(cache, c, count, call);
-            emp_cache_set_limit(cache, c);
+            emp_cache_set_room(cache, c, cache->closing ? 0 : state->room);
         }
     }
 }
@@ -338,7 +345,8 @@ void emp_cache_flush(const char *call)
 {
     struct emp_cache *cache = emp_cache_of(emp_l1_current());
 
-    if (cache != NULL) {
+    /* order(cache-busy): relaxed; our own: a report inside a flush, or a signal handler, must not nest */
+    if (cache != NULL && emp_load_relaxed(&cache->busy) == 0) {
         cache_enter(cache);
         emp_cache_empty(cache, call);
         cache_leave(cache);
@@ -349,7 +357,7 @@ unsigned emp_cache_count(uint32_t class_id)
 {
     struct emp_cache *cache = emp_cache_of(emp_l1_current());
 
-    if (cache == NULL || emp_cache_state(cache, class_id)->base_offset == 0) {
+    if (cache == NULL || !emp_cache_is_open(emp_cache_state(cache, class_id))) {
         return 0;
     }
     return (unsigned)(cache->view.bins[class_id].top -

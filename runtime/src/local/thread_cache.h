@@ -38,15 +38,19 @@ struct emp_l1 {
     struct emp_l1_bin bins[EMP_BINS];
 };
 
-/* The slow side of a bin. Owner only unless said otherwise. */
+/*
+ * The slow side of a bin. Owner only unless said otherwise. A closed bin (room_full 0) keeps its slots
+ * for the next pool of its class.
+ */
 struct emp_bin_state {
-    uint32_t base_offset;  /* bytes from the cache to the first slot; 0: closed */
-    uint16_t room_full;    /* blocks when hot */
+    uint16_t base_index;   /* words from the cache to the first slot; 0: never had any */
+    uint16_t slots;        /* slots there, const once given */
+    uint16_t room_full;    /* blocks when hot; 0: closed */
     uint16_t room;         /* blocks now; 0: cold */
     uint8_t poked;         /* atomic: bin-limit. limit was lowered to sample the rate */
     uint8_t slow_samples;  /* consecutive samples below the rate */
     uint8_t overflows;     /* flushes since the last refill */
-    uint8_t cold_ops;      /* operations in the present window while cold */
+    uint8_t events;        /* cold: operations in the window; hot: refills and flushes since it grew */
     uint32_t stamp_us;     /* atomic: bin-limit. when poked, or when the window began */
 };
 
@@ -71,7 +75,9 @@ struct emp_cache {
     uint16_t near_used;                /* slots of near_slots in use */
     uint32_t far_used;                 /* slots of far_slots in use */
     uint32_t far_slots_count;
-    uint64_t head_rest[9];
+    uint32_t room_bytes;               /* sum over open bins of room * block bytes */
+    uint64_t pools_known[4];           /* registry lock: bit per class whose pool state is valid */
+    uint64_t head_rest[5];
     struct emp_bin_state size_states[EMP_POOL_CLASS_FIRST];
     void *near_slots[EMP_NEAR_SLOTS];
     struct emp_l1 view;
@@ -116,7 +122,10 @@ void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note);
 /* Takes a block whose bin is full, poked, without room, or must go home. ptr has a tag of class_id. */
 void emp_cache_free_slow(uint32_t class_id, void *ptr, const char *call);
 
-/* Empties every bin of the calling thread into the slabs. */
+/* Gives blocks whose tags say class_id straight to the shared tiers; reports what is wrong. */
+void emp_cache_give(uint32_t class_id, void **ptrs, unsigned count, const char *call);
+
+/* Empties every bin of the calling thread into the slabs; nothing from inside a slow path. */
 void emp_cache_flush(const char *call);
 
 /* Blocks of a class in the calling thread's bin. */

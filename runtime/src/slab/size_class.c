@@ -8,9 +8,9 @@
 #include "base/check.h"
 #include "sync/atomic.h"
 
-#define EMP_ROOM_BYTES 8192u /* a hot class keeps this much per thread ... */
-#define EMP_ROOM_MAX 128u    /* ... but at most this many blocks ... */
-#define EMP_ROOM_MIN 2u      /* ... and at least so many */
+#define EMP_ROOM_SMALL 128u /* most blocks a thread keeps of a class to a cache line, ... */
+#define EMP_ROOM_LINES 64u  /* ... to 1 KiB, ... */
+#define EMP_ROOM_BYTES 32768u /* ... and above: so many bytes, at least two blocks */
 
 struct emp_class emp_classes[EMP_BINS];
 uint16_t emp_small_bin_offset[EMP_SMALL_MAX / 8 + 1];
@@ -39,8 +39,10 @@ static uint16_t class_room(uint32_t size)
 {
     uint32_t room = EMP_ROOM_BYTES / size;
 
-    room = room > EMP_ROOM_MAX ? EMP_ROOM_MAX : room;
-    return (uint16_t)(room < EMP_ROOM_MIN ? EMP_ROOM_MIN : room);
+    if (size <= EMP_SMALL_MAX) {
+        return size <= EMP_LINE_BYTES ? EMP_ROOM_SMALL : EMP_ROOM_LINES;
+    }
+    return (uint16_t)(room < 2 ? 2 : room);
 }
 
 void emp_size_class_define(uint32_t class_id, uintptr_t arena_base, uint32_t size)
@@ -92,25 +94,4 @@ void emp_size_class_init(uintptr_t arena_base, size_t bins_offset, size_t bin_by
     first_bin_offset = bins_offset;
     bin_stride = bin_bytes;
     emp_size_class_round_to_line(false);
-}
-
-uint32_t emp_size_class_of(size_t size)
-{
-    uint32_t low = 1;
-    uint32_t high = 33;
-
-    emp_assert(size <= EMP_SLAB_MAX);
-    if (size > EMP_SMALL_MAX) {
-        return emp_size_class_medium(size);
-    }
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-
-        if (emp_classes[middle].geometry.size < size) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
 }

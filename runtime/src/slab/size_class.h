@@ -21,7 +21,7 @@ struct emp_class {
     uint16_t words;        /* bitmap words of a slab */
     uint8_t units;         /* units of a slab: 1 or EMP_WIDE_UNITS */
     uint8_t shares_lines;  /* blocks of two threads can meet on a cache line */
-    uint16_t room;         /* blocks a thread may keep when the class is hot */
+    uint16_t room;         /* blocks a thread may keep at most, when the class is hot */
     uint16_t batch;        /* blocks per refill; 0: half the room */
 };
 
@@ -55,6 +55,18 @@ static inline uint32_t emp_size_class_medium(size_t size)
 }
 
 /* Class of a size in 0 .. EMP_SLAB_MAX. */
-uint32_t emp_size_class_of(size_t size);
+static inline uint32_t emp_size_class_of(size_t size)
+{
+    if (size > EMP_SMALL_MAX) {
+        return emp_size_class_medium(size);
+    }
+    if (size > 512) {
+        return 26u + (uint32_t)((size - 513) >> 6);
+    }
+    if (size > 256) {
+        return 18u + (uint32_t)((size - 257) >> 5);
+    }
+    return size > 8 ? (uint32_t)((size + 15) >> 4) + 1u : 1u;
+}
 
 #endif

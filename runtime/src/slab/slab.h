@@ -35,6 +35,7 @@ enum emp_slab_list {
 
 /*
  * Descriptor, 128 bytes, out of band, one per unit of the arena (the first unit's is used).
+ * The first eight bytes are compared as one word by the flush path: keep their order.
  * Invariants: free_count = set bits of free[]; free[] and remote[] of live blocks are 0;
  * magic is EMP_SLAB_MAGIC iff the slab exists.
  */
