@@ -22,7 +22,7 @@ struct bench_crew_place {
     unsigned index;
 };
 
-/* Makes the part of the stack that bodies use resident: a busy thread has no more than an idle one. */
+/* Makes the stack that bodies use resident: a busy thread has no more of it than an idle one. */
 static __attribute__((noinline)) void crew_touch_stack(void)
 {
     char pages[STACK_TOUCHED_BYTES];

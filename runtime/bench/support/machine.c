@@ -55,10 +55,15 @@ static void machine_ask(const char *command, char *line, size_t line_bytes)
 static void machine_find_commit(char *commit, size_t commit_bytes)
 {
     char command[4400];
+    const char *directory = bench_program_directory();
 
+    commit[0] = '\0';
+    if (strchr(directory, '\'') != NULL) {
+        return; /* a shell would read the quote */
+    }
     snprintf(command, sizeof command,
              "git -C '%s' describe --always --abbrev=12 --exclude='*' --dirty=+ 2>/dev/null",
-             bench_program_directory());
+             directory);
     machine_ask(command, commit, commit_bytes);
 }
 
