@@ -158,7 +158,7 @@ static void field_add_library(struct bench_field *field, const struct bench_cont
     char why[160];
 
     if (failure == NULL && !field_serves(answer.library, wish->preload)) {
-        failure = "not found by the dynamic linker";
+        failure = "no such library, or one without malloc";
     }
     if (failure != NULL) {
         snprintf(why, sizeof why, "%.60s; %.90s", failure, advice);
