@@ -24,7 +24,12 @@
 #define EMP_IF_UNLIKELY(x) (__builtin_expect(!!(x), 0))
 
 /* A word that another thread may lower at any time: read and written whole, no order needed. */
+#if defined(__SANITIZE_THREAD__)
 #define EMP_PUBLIC_LOAD_RELAXED(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#else
+/* One machine load, like the atomic, but compilers may keep other values in registers across it. */
+#define EMP_PUBLIC_LOAD_RELAXED(p) (*(const volatile __typeof__(*(p)) *)(p))
+#endif
 #define EMP_PUBLIC_STORE_RELAXED(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
 /* For core/cache_utils.h: an index one thread publishes and another observes, and plain fences. */

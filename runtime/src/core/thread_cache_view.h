@@ -19,8 +19,8 @@
 
 /* LIFO of free blocks of one class. The entry below the lowest is NULL: the stack's own end mark. */
 struct emp_bin {
-    void **top;   /* one past the newest block; owner only */
-    void **limit; /* full when top reaches it; the owner sets it, maintenance may lower it (relaxed) */
+    uintptr_t top;   /* address one past the newest block's slot; owner only */
+    uintptr_t limit; /* full when top reaches it; the owner sets it, maintenance may lower it */
 };
 
 /* One per thread. Blocks of a line-sharing class carry home bits: only threads at home keep them. */
@@ -46,27 +46,36 @@ extern EMP_API __thread struct emp_cache_view *emp_cache_pointer
 EMP_EXTERN_C_END
 
 /*
- * The calling thread's cache. The load is opaque to the compiler, so that it never keeps a
- * thread-local address across a coroutine switch that may change the thread.
+ * The calling thread's cache. The compiler may reuse the answer as long as nothing it cannot see has
+ * run: the load is tied to *anchor, an object that the library's other functions may write, so every
+ * call of unknown code - a coroutine switch above all, which may change the thread - ends the reuse.
  */
+#if defined(__x86_64__)
+#define EMP_CACHE_CURRENT(cache, anchor)                          \
+    __asm__("movq emp_cache_pointer@gottpoff(%%rip), %0\n\t" \
+            "movq %%fs:(%0), %0"                                  \
+            : "=r"(cache)                                         \
+            : "m"(*(anchor)))
+#elif defined(__aarch64__)
+#define EMP_CACHE_CURRENT(cache, anchor)                                  \
+    do {                                                                  \
+        uintptr_t emp_cache_scratch;                                      \
+        __asm__("mrs %1, tpidr_el0\n\t"                               \
+                "adrp %0, :gottprel:emp_cache_pointer\n\t"            \
+                "ldr %0, [%0, #:gottprel_lo12:emp_cache_pointer]\n\t" \
+                "ldr %0, [%1, %0]"                                        \
+                : "=&r"(cache), "=&r"(emp_cache_scratch)                  \
+                : "m"(*(anchor)));                                        \
+    } while (0)
+#endif
+
+/* The calling thread's cache, for callers without an anchor of their own. */
 EMP_INLINE struct emp_cache_view *emp_cache_current(void)
 {
-#if defined(__x86_64__)
     struct emp_cache_view *cache;
-    __asm__ __volatile__("movq emp_cache_pointer@gottpoff(%%rip), %0\n\t"
-                         "movq %%fs:(%0), %0"
-                         : "=r"(cache));
+
+    EMP_CACHE_CURRENT(cache, &emp_cache_pointer);
     return cache;
-#elif defined(__aarch64__)
-    struct emp_cache_view *cache;
-    uintptr_t scratch;
-    __asm__ __volatile__("mrs %1, tpidr_el0\n\t"
-                         "adrp %0, :gottprel:emp_cache_pointer\n\t"
-                         "ldr %0, [%0, #:gottprel_lo12:emp_cache_pointer]\n\t"
-                         "ldr %0, [%1, %0]"
-                         : "=&r"(cache), "=&r"(scratch));
-    return cache;
-#endif
 }
 
 /* The bin at a byte offset of a cache. */

@@ -18,6 +18,7 @@
 struct emp_typed_pool {
     size_t bin_offset;       /* bytes from the thread's cache to the bin; that of class 0, whose bin
                                 never holds a block: not created yet. Relaxed: any value is safe */
+    uint32_t class_id;       /* class of the pool, 0: not created yet; read like bin_offset */
     struct emp_pool *pool;   /* NULL: not created yet */
     const char *name;        /* const */
     size_t object_size;      /* const, bytes */
@@ -52,38 +53,40 @@ EMP_API enum emp_status emp_typed_pool_destroy(struct emp_typed_pool *typed, siz
 
 EMP_EXTERN_C_END
 
-/* Inlined: one thread-local load, one branch. order: the bin is private to the thread. */
+/* Inlined: one thread-local load, one branch; the bin is private to the thread. */
 EMP_INLINE void *emp_typed_pool_alloc(struct emp_typed_pool *typed)
 {
-    struct emp_bin *bin =
-        emp_cache_bin(emp_cache_current(), EMP_PUBLIC_LOAD_RELAXED(&typed->bin_offset));
-    void **top = bin->top;
+    struct emp_cache_view *cache;
+
+    EMP_CACHE_CURRENT(cache, typed);
+    struct emp_bin *bin = emp_cache_bin(cache, EMP_PUBLIC_LOAD_RELAXED(&typed->bin_offset));
+    void **top = (void **)bin->top;
     void *block = top[-1];
 
     if (EMP_IF_UNLIKELY(block == NULL)) {
         return emp_typed_pool_alloc_slow(typed);
     }
-    bin->top = top - 1;
+    bin->top = (uintptr_t)(top - 1);
     return block;
 }
 
 /* Inlined: proves by the tag that ptr is of this pool, then pushes it. */
 EMP_INLINE void emp_typed_pool_free(struct emp_typed_pool *typed, void *ptr)
 {
-    struct emp_cache_view *cache = emp_cache_current();
+    struct emp_cache_view *cache;
+
+    EMP_CACHE_CURRENT(cache, typed);
     uintptr_t offset = (uintptr_t)ptr - cache->arena_base;
-    size_t bin_offset = EMP_PUBLIC_LOAD_RELAXED(&typed->bin_offset);
-    struct emp_bin *bin = emp_cache_bin(cache, bin_offset);
+    struct emp_bin *bin = emp_cache_bin(cache, EMP_PUBLIC_LOAD_RELAXED(&typed->bin_offset));
 
     if (EMP_IF_LIKELY(offset < cache->arena_bytes)) {
-        uint32_t tag = cache->tags[offset >> EMP_VIEW_UNIT_SHIFT];
-        void **top = bin->top;
+        uint32_t tag = EMP_PUBLIC_LOAD_RELAXED(&cache->tags[offset >> EMP_VIEW_UNIT_SHIFT]);
+        void **top = (void **)bin->top;
 
-        if (EMP_IF_LIKELY(EMP_VIEW_BIN_OFFSET(tag & 0xffu) == bin_offset &&
-                          (tag & cache->home_bit) == 0 &&
-                          top < EMP_PUBLIC_LOAD_RELAXED(&bin->limit) && top[-1] != ptr)) {
+        if (EMP_IF_LIKELY((uint8_t)tag == EMP_PUBLIC_LOAD_RELAXED(&typed->class_id) &&
+                          bin->top < EMP_PUBLIC_LOAD_RELAXED(&bin->limit) && top[-1] != ptr)) {
             *top = ptr;
-            bin->top = top + 1;
+            bin->top = (uintptr_t)(top + 1);
             return;
         }
     }
@@ -91,8 +94,8 @@ EMP_INLINE void emp_typed_pool_free(struct emp_typed_pool *typed, void *ptr)
 }
 
 #define EMP_POOL_DEFINE(pool_name, type)                                                           \
-    static struct emp_typed_pool pool_name##_pool = {EMP_VIEW_BIN_OFFSET(0), NULL, #pool_name,     \
-                                                     sizeof(type), _Alignof(type)};                \
+    static struct emp_typed_pool pool_name##_pool = {EMP_VIEW_BIN_OFFSET(0), 0, NULL,              \
+                                                     #pool_name, sizeof(type), _Alignof(type)};    \
     EMP_INLINE type *pool_name##_alloc(void)                                                       \
     {                                                                                              \
         return (type *)emp_typed_pool_alloc(&pool_name##_pool);                                    \

@@ -21,10 +21,13 @@
 #include "base/config.h"
 #include "global/central.h"
 
+/* An address that inlined fast paths of applications write as an integer: it may alias anything. */
+typedef void **emp_slot_address __attribute__((may_alias));
+
 /* One bin. Invariant: the entry below the lowest block is NULL, so an empty bin pops NULL. */
 struct emp_l1_bin {
-    void **top;   /* owner only: one past the newest */
-    void **limit; /* atomic: bin-limit. full when top reaches it; may be lowered by maintenance */
+    emp_slot_address top;   /* owner only: one past the newest */
+    emp_slot_address limit; /* atomic: bin-limit. full when top reaches it; may be lowered by maintenance */
 };
 
 /* What fast paths see; core/thread_cache_view.h is the same layout, asserted in core. */

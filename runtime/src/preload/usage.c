@@ -19,7 +19,7 @@ static uint64_t bin_blocks(const struct emp_bin *bin)
 {
     uint64_t count = 0;
 
-    for (void **entry = bin->top; entry[-1] != NULL; --entry) {
+    for (void **entry = (void **)bin->top; entry[-1] != NULL; --entry) {
         ++count;
     }
     return count;
