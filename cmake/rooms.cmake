@@ -26,7 +26,7 @@ function(echomem_add_room room)
   add_library(echomem_${room} OBJECT ${sources})
   set_target_properties(echomem_${room} PROPERTIES POSITION_INDEPENDENT_CODE ON C_STANDARD 11 C_EXTENSIONS ON)
   target_include_directories(echomem_${room} PRIVATE ${ECHOMEM_SOURCE_ROOT})
-  target_link_libraries(echomem_${room} PRIVATE echomem_flags Threads::Threads)
+  target_link_libraries(echomem_${room} PRIVATE echomem_flags echomem_measured Threads::Threads)
 endfunction()
 
 set(ECHOMEM_OBJECTS "")

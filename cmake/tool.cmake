@@ -6,7 +6,7 @@ endif()
 add_library(echomem_tool OBJECT ${tool_sources})
 set_target_properties(echomem_tool PROPERTIES C_STANDARD 11 C_EXTENSIONS ON)
 target_include_directories(echomem_tool PRIVATE ${ECHOMEM_SOURCE_ROOT})
-target_link_libraries(echomem_tool PRIVATE echomem_flags)
+target_link_libraries(echomem_tool PRIVATE echomem_flags echomem_measured)
 
 add_executable(echomem $<TARGET_OBJECTS:echomem_tool>)
 set_target_properties(echomem PROPERTIES LINKER_LANGUAGE C)
