@@ -128,7 +128,7 @@ EMP_API struct emp_pool_config emp_pool_config_default(size_t object_size);
  * Creates a pool.
  * @param config as the fields say; copied. @param out receives the pool, owned by the caller.
  * @returns EMP_OK or an error, *out then untouched.
- * Errors: EMP_ERR_INVALID (a field out of range), EMP_ERR_EXISTS (name), EMP_ERR_LIMIT (188 pools
+ * Errors: EMP_ERR_INVALID (a field out of range), EMP_ERR_EXISTS (name), EMP_ERR_LIMIT (189 pools
  *   exist), EMP_ERR_NOMEM. Threads: any. Cost: O(threads). Since: 0.1. Source: rows A8, C10.
  */
 EMP_API enum emp_status emp_pool_create(const struct emp_pool_config *config, struct emp_pool **out);

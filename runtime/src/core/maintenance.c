@@ -166,14 +166,24 @@ size_t emp_purge(void)
     return emp_maintenance_round(true, &more);
 }
 
-void emp_maintenance_fork_prepare(void)
+void emp_maintenance_pause(void)
 {
     emp_mutex_lock(&maintenance.lock);
 }
 
-void emp_maintenance_fork_parent(void)
+void emp_maintenance_resume(void)
 {
     emp_mutex_unlock(&maintenance.lock);
+}
+
+void emp_maintenance_fork_prepare(void)
+{
+    emp_maintenance_pause();
+}
+
+void emp_maintenance_fork_parent(void)
+{
+    emp_maintenance_resume();
 }
 
 void emp_maintenance_fork_child(void)

@@ -9,6 +9,10 @@
 /* Registers the free hook; after the thread room is ready. */
 void emp_maintenance_init(void);
 
+/* Waits for the round in progress and keeps the next one away; a class may be ended in between. */
+void emp_maintenance_pause(void);
+void emp_maintenance_resume(void);
+
 /* Fork. */
 void emp_maintenance_fork_prepare(void);
 void emp_maintenance_fork_parent(void);

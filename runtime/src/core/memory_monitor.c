@@ -23,8 +23,8 @@ static struct {
     struct emp_mutex lock;
     emp_event_callback *callback; /* guarded by lock */
     void *arg;                    /* guarded by lock */
-    enum emp_misuse_action (*decide)(const struct emp_misuse *misuse, void *arg);
-    void *decide_arg;
+    enum emp_misuse_action (*decide)(const struct emp_misuse *misuse, void *arg); /* guarded by lock */
+    void *decide_arg;             /* guarded by lock */
 } listeners = {.lock = EMP_MUTEX_INIT(LISTENERS)};
 
 static void forward_event(const struct emp_monitor_event *event, void *arg)
@@ -124,19 +124,40 @@ static bool forward_misuse(const struct emp_report *report, void *arg)
     };
 
     (void)arg;
-    return listeners.decide(&misuse, listeners.decide_arg) == EMP_MISUSE_CONTINUE;
+    emp_mutex_lock(&listeners.lock);
+    enum emp_misuse_action (*decide)(const struct emp_misuse *, void *) = listeners.decide;
+    void *decide_arg = listeners.decide_arg;
+    emp_mutex_unlock(&listeners.lock);
+    return decide != NULL && decide(&misuse, decide_arg) == EMP_MISUSE_CONTINUE;
 }
 
 enum emp_status emp_misuse_set_callback(
     enum emp_misuse_action (*callback)(const struct emp_misuse *misuse, void *arg), void *arg)
 {
     emp_report_set_decider(NULL, NULL);
+    emp_mutex_lock(&listeners.lock);
     listeners.decide = callback;
     listeners.decide_arg = arg;
+    emp_mutex_unlock(&listeners.lock);
     if (callback != NULL) {
         emp_report_set_decider(forward_misuse, NULL);
     }
     return EMP_OK;
+}
+
+void emp_listeners_fork_prepare(void)
+{
+    emp_mutex_lock(&listeners.lock);
+}
+
+void emp_listeners_fork_parent(void)
+{
+    emp_mutex_unlock(&listeners.lock);
+}
+
+void emp_listeners_fork_child(void)
+{
+    emp_mutex_reset_in_child(&listeners.lock);
 }
 
 const char *emp_version(void)

@@ -11,6 +11,7 @@
 
 #include "base/align.h"
 #include "core/advanced_memory_pool.h"
+#include "core/maintenance.h"
 #include "core/runtime.h"
 #include "global/budget.h"
 #include "global/shard.h"
@@ -19,6 +20,7 @@
 #include "monitor/report.h"
 #include "slab/block_guard.h"
 #include "slab/slab.h"
+#include "span/large.h"
 #include "span/meta.h"
 #include "span/unit.h"
 #include "sync/atomic.h"
@@ -232,6 +234,8 @@ enum emp_status emp_pool_destroy(struct emp_pool *pool, size_t *live)
     }
     uint32_t class_id = pool->class_id;
 
+    /* A round of maintenance may hold slabs of the class outside every list. */
+    emp_maintenance_pause();
     emp_cache_pools_lock();
     emp_cache_reset_class(class_id, 0, &cached);
     uint64_t free_blocks = pool_end_slabs(class_id, &slots);
@@ -240,6 +244,7 @@ enum emp_status emp_pool_destroy(struct emp_pool *pool, size_t *live)
     pool->id = 0;
     emp_budgets[class_id] = (struct emp_budget){0};
     emp_cache_pools_unlock();
+    emp_maintenance_resume();
     size_t lost = (size_t)(slots - free_blocks - cached);
 
     if (live != NULL) {
@@ -279,29 +284,13 @@ void emp_pool_free(struct emp_pool *pool, void *ptr)
     if (emp_unlikely(offset >= emp_arena.bytes ||
                      (emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]) & 0xffu) !=
                          pool->class_id)) {
-        emp_report_pointer(offset >= emp_arena.bytes ? EMP_REPORT_FOREIGN : EMP_REPORT_WRONG_POOL,
-                           ptr, "pool_free");
+        bool is_ours = offset < emp_arena.bytes || emp_large_bytes(ptr) != 0;
+
+        emp_report_pointer(is_ours ? EMP_REPORT_WRONG_POOL : EMP_REPORT_FOREIGN, ptr, "pool_free");
         return;
     }
     if (EMP_SECURE || !emp_fast_free(ptr)) {
         emp_release_slow(ptr, "pool_free");
-    }
-}
-
-size_t emp_pool_alloc_batch(struct emp_pool *pool, void **ptrs, size_t count)
-{
-    size_t done = 0;
-
-    while (done < count && (ptrs[done] = emp_pool_alloc(pool)) != NULL) {
-        done++;
-    }
-    return done;
-}
-
-void emp_pool_free_batch(struct emp_pool *pool, void **ptrs, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        emp_pool_free(pool, ptrs[i]);
     }
 }
 
@@ -327,6 +316,11 @@ uint32_t emp_pool_id(const struct emp_pool *pool)
 uint32_t emp_pool_class(const struct emp_pool *pool)
 {
     return pool->class_id;
+}
+
+size_t emp_pool_object_size(const struct emp_pool *pool)
+{
+    return pool->object_size;
 }
 
 struct emp_pool *emp_pool_find_id(uint32_t id)

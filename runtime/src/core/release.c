@@ -1,5 +1,5 @@
 /*
- * Purpose: free in all its forms: the slow path, sized and aligned forms, batches, realloc, usable
+ * Purpose: free in all its forms: the slow path, sized and aligned forms, realloc, usable
  *          size; finds misuse that can be found in the call.
  * Owner:   core. Threads: any. errno is kept by every form of free.
  * Design:  [core.proto.release] [core.req.misuse]
@@ -12,6 +12,7 @@
 #include "core/foreign.h"
 #include "core/runtime.h"
 #include "global/budget.h"
+#include "global/central.h"
 #include "local/annotate.h"
 #include "local/fast_path.h"
 #include "monitor/report.h"
@@ -72,6 +73,14 @@ static void release_slab(uint32_t class_id, void *ptr, const char *call)
     if (emp_unlikely(bin->top[-1] == ptr)) {
         emp_report_pointer(EMP_REPORT_DOUBLE_FREE, ptr, call);
         return;
+    }
+    if (emp_unlikely(emp_local_options.checked)) {
+        int code = emp_central_probe(class_id, ptr);
+
+        if (code != EMP_PROBE_GOOD) {
+            emp_report_pointer((enum emp_report_code)code, ptr, call);
+            return;
+        }
     }
     if (EMP_SECURE && !emp_block_guard_check(ptr)) {
         emp_report_pointer(EMP_REPORT_CANARY, ptr, call);
@@ -169,6 +178,14 @@ static bool size_fits(uint32_t class_id, size_t size)
     return (uint64_t)own * 3 >= (uint64_t)block * 2 || (block <= 64 && own <= block);
 }
 
+/* Usable bytes of a run, a chunk block or a mapped block; 0: none starts there. */
+static size_t large_bytes(const void *ptr)
+{
+    size_t bytes = emp_arena_contains(ptr) ? emp_run_pages(ptr) * EMP_RUN_PAGE_BYTES : 0;
+
+    return bytes != 0 ? bytes : emp_large_bytes(ptr);
+}
+
 /* A sized free of any kind; align 1 when it was not aligned. */
 static void release_sized(void *ptr, size_t align, size_t size, const char *call)
 {
@@ -185,7 +202,7 @@ static void release_sized(void *ptr, size_t align, size_t size, const char *call
             return;
         }
     } else if (ptr != NULL && class_id == 0 && emp_runtime_is_started()) {
-        size_t usable = emp_usable_size(ptr);
+        size_t usable = large_bytes(ptr);
 
         if (usable != 0 && (size > usable || (size <= EMP_SLAB_MAX / 2 && align <= 4096))) {
             emp_report_pointer(EMP_REPORT_SIZE_MISMATCH, ptr, call);
@@ -211,28 +228,37 @@ void emp_free_aligned_sized(void *ptr, size_t align, size_t size)
     release_sized(ptr, align, size, "free_aligned_sized");
 }
 
-size_t emp_usable_size(const void *ptr)
+/* Usable bytes of a block; 0: reported as misuse of `call`, or a block of another allocator. */
+static size_t usable_bytes(const void *ptr, const char *call)
 {
     uint32_t class_id = class_of(ptr);
     size_t bytes = 0;
 
-    if (ptr == NULL || !emp_runtime_is_started()) {
-        return 0;
-    }
     if (class_id != 0) {
+        int code = emp_local_options.checked ? emp_central_probe(class_id, ptr)
+                                             : emp_central_probe_start(class_id, ptr);
+
+        if (emp_unlikely(code != EMP_PROBE_GOOD)) {
+            emp_report_pointer((enum emp_report_code)code, ptr, call);
+            return 0;
+        }
         bytes = emp_classes[class_id].geometry.size - EMP_CANARY_BYTES;
     } else {
-        bytes = emp_arena_contains(ptr) ? emp_run_pages(ptr) * EMP_RUN_PAGE_BYTES : 0;
-        bytes = bytes != 0 ? bytes : emp_large_bytes(ptr);
+        bytes = large_bytes(ptr);
     }
-    if (emp_unlikely(emp_runtime_annotates)) {
+    if (bytes != 0 && emp_unlikely(emp_runtime_annotates)) {
         emp_annotate_widen(ptr, bytes);
     }
     if (bytes == 0 && emp_foreign_policy == EMP_FOREIGN_ABORT) {
         emp_report_pointer(emp_arena_contains(ptr) ? EMP_REPORT_INVALID : EMP_REPORT_FOREIGN, ptr,
-                           "usable_size");
+                           call);
     }
     return bytes;
+}
+
+size_t emp_usable_size(const void *ptr)
+{
+    return ptr == NULL || !emp_runtime_start() ? 0 : usable_bytes(ptr, "usable_size");
 }
 
 /* Tries to resize where the block is; NULL: it must move. */
@@ -269,7 +295,7 @@ void *emp_realloc(void *ptr, size_t size)
         emp_free(ptr);
         return NULL;
     }
-    size_t usable = emp_usable_size(ptr);
+    size_t usable = emp_runtime_start() ? usable_bytes(ptr, "realloc") : 0;
 
     if (usable == 0) {
         errno = EINVAL;
@@ -290,7 +316,9 @@ void *emp_realloc(void *ptr, size_t size)
 
     if (moved != NULL) {
         memcpy(moved, ptr, usable < size ? usable : size);
-        emp_free(ptr);
+        if (EMP_SECURE || !emp_fast_free(ptr)) {
+            emp_release_slow(ptr, "realloc");
+        }
     }
     return moved;
 }
@@ -306,25 +334,4 @@ size_t emp_good_size(size_t size)
         return emp_classes[emp_size_class_of(want)].geometry.size - EMP_CANARY_BYTES;
     }
     return emp_align_up(size, size <= EMP_RUN_MAX ? EMP_RUN_PAGE_BYTES : EMP_CHUNK_BYTES);
-}
-
-size_t emp_batch_alloc(size_t size, void **ptrs, size_t count)
-{
-    size_t done = 0;
-
-    while (done < count) {
-        ptrs[done] = emp_malloc(size);
-        if (ptrs[done] == NULL) {
-            break;
-        }
-        done++;
-    }
-    return done;
-}
-
-void emp_batch_free(void **ptrs, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        emp_free(ptrs[i]);
-    }
 }

@@ -46,8 +46,9 @@ bool emp_runtime_is_started(void)
 
 static void fork_prepare(void)
 {
-    emp_cache_fork_prepare();
+    emp_typed_fork_prepare();
     emp_maintenance_fork_prepare();
+    emp_cache_fork_prepare();
     for (uint32_t i = 0; i < emp_shard_count; i++) {
         emp_mutex_lock(&emp_shards[i]->lock);
     }
@@ -55,10 +56,12 @@ static void fork_prepare(void)
     emp_span_lock();
     emp_meta_fork_prepare();
     emp_options_fork_prepare();
+    emp_listeners_fork_prepare();
 }
 
 static void fork_parent(void)
 {
+    emp_listeners_fork_parent();
     emp_options_fork_parent();
     emp_meta_fork_parent();
     emp_span_unlock();
@@ -66,12 +69,14 @@ static void fork_parent(void)
     for (uint32_t i = emp_shard_count; i-- > 0;) {
         emp_mutex_unlock(&emp_shards[i]->lock);
     }
-    emp_maintenance_fork_parent();
     emp_cache_fork_parent();
+    emp_maintenance_fork_parent();
+    emp_typed_fork_parent();
 }
 
 static void fork_child(void)
 {
+    emp_listeners_fork_child();
     emp_options_fork_child();
     emp_meta_fork_child();
     emp_span_fork_child();
@@ -80,7 +85,9 @@ static void fork_child(void)
         emp_mutex_reset_in_child(&emp_shards[i]->lock);
     }
     emp_maintenance_fork_child();
+    emp_typed_fork_child();
     emp_event_reset_in_child();
+    emp_report_reset_in_child();
     emp_cache_fork_child();
 }
 
@@ -128,6 +135,17 @@ static EMP_COLD bool runtime_start_slow(void)
         emp_maintenance_init();
     }
     return ok;
+}
+
+/*
+ * The last of our code in a process that ends by exit or by return from main: what the ending thread
+ * freed twice is still in its cache. Other threads may go on, their caches are left alone.
+ */
+__attribute__((destructor)) static void runtime_report_at_exit(void)
+{
+    if (emp_runtime_is_started()) {
+        emp_cache_flush("process exit");
+    }
 }
 
 bool emp_runtime_start(void)

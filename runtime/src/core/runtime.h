@@ -33,6 +33,14 @@ void emp_event_large_failed(size_t requested, bool limited);
 /* The slow path of every allocation: size of any kind, alignment 1 for natural. Sets errno. */
 void *emp_allocate_slow(size_t size, size_t align, bool zero);
 
+/* Fork: the locks of typed pools and of the event callback. */
+void emp_typed_fork_prepare(void);
+void emp_typed_fork_parent(void);
+void emp_typed_fork_child(void);
+void emp_listeners_fork_prepare(void);
+void emp_listeners_fork_parent(void);
+void emp_listeners_fork_child(void);
+
 /* A block of a class; refills; sends events; requested for events. NULL without errno set. */
 void *emp_allocate_class(uint32_t class_id, size_t requested);
 
