@@ -32,6 +32,8 @@ def write(tree):
 
 def run(tree):
     found = []
+    if not os.path.exists(os.path.join(tree.build_dir, "libechomem.so")):
+        found.append(Finding("abi/symbols.txt", 1, "L10", "no libechomem.so to look at: build first"))
     for library, listing in present(tree):
         want = set(tree.text(listing).split()) if tree.has(listing) else set()
         have = set(exported(library))

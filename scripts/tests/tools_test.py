@@ -81,6 +81,9 @@ class SymbolsTest(SeededTest):
         self.plant("abi/symbols.txt", "emp_a\n")
         self.assertEqual(self.findings(symbols), [])
 
+    def test_no_library(self):
+        self.assert_reports(symbols, "L10", "build first")
+
     def test_new_and_lost_symbol(self):
         self.link("libechomem.so", "void emp_b(void) {}")
         self.plant("abi/symbols.txt", "emp_a\n")
@@ -88,6 +91,8 @@ class SymbolsTest(SeededTest):
 
     def test_versioned_malloc(self):
         source = "void *malloc(unsigned long n) { return (void *)n; }"
+        self.link("libechomem.so", "void emp_a(void) {}")
+        self.plant("abi/symbols.txt", "emp_a\n")
         self.link("libechomem_malloc.so", source, "ECHOMEM_0.1 { global: malloc; };")
         self.plant("abi/malloc_symbols.txt", "malloc@@ECHOMEM_0.1\n")
         self.assert_reports(symbols, "L10", "outside every version node")
