@@ -1,10 +1,10 @@
 /*
- * Purpose: the readers and actions of je_control.def. Numbers come fresh from the statistics at each
- *          read, so writing `epoch` has nothing to refresh; it is accepted.
+ * Purpose: the readers and actions of je_control.def. Numbers come fresh from the statistics at
+ *          each read, so writing `epoch` has nothing to refresh; it is accepted.
  * Owner:   preload. Threads: any. Cost: a statistic O(threads + chunks), others O(1).
  * Design:  [preload.req.jemalloc-facade]
- * Source:  jemalloc(3), "MALLCTL NAMESPACE"; Redis src/zmalloc.c and HAProxy src/pool.c for what servers
- *          ask. There is one arena; its number, the count of arenas and 4096 all mean it.
+ * Source:  jemalloc(3), "MALLCTL NAMESPACE"; Redis src/zmalloc.c and HAProxy src/pool.c for what
+ *          servers ask. There is one arena; its number, the count of arenas and 4096 all mean it.
  */
 #include "preload/je_control.h"
 

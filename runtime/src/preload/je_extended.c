@@ -1,6 +1,6 @@
 /*
- * Purpose: jemalloc's extended calls with flags: mallocx, rallocx, xallocx, sallocx, dallocx, sdallocx,
- *          nallocx. The flags' cache and arena numbers are accepted and have no effect.
+ * Purpose: jemalloc's extended calls with flags: mallocx, rallocx, xallocx, sallocx, dallocx,
+ *          sdallocx, nallocx. The flags' cache and arena numbers are accepted and have no effect.
  * Owner:   preload. Threads: any. Cost: as the emp_ function each calls.
  * Design:  [preload.req.jemalloc-facade]
  * Source:  jemalloc(3), "Non-standard API".

@@ -1,6 +1,6 @@
 /*
- * Purpose: mallctl, mallctlnametomib, mallctlbymib: finds the row of a name or of its numbers, checks
- *          the sizes as jemalloc does, and reads, writes or acts.
+ * Purpose: mallctl, mallctlnametomib, mallctlbymib: finds the row of a name or of its numbers,
+ *          checks the sizes as jemalloc does, and reads, writes or acts.
  * Owner:   preload; no state. Threads: any. Cost: O(rows) for a name, O(1) by numbers.
  * Design:  [preload.req.jemalloc-facade]
  * Source:  jemalloc(3): EINVAL wrong size, ENOENT unknown name, EPERM read-only or write-only,

@@ -1,6 +1,6 @@
 /*
- * Purpose: malloc_stats_print: the gauges as text, or with `J` among the options as JSON in jemalloc's
- *          shape, in one piece to a callback or to standard error.
+ * Purpose: malloc_stats_print: the gauges as text, or with `J` among the options as JSON in
+ *          jemalloc's shape, in one piece to a callback or to standard error.
  * Owner:   preload. Threads: any. Cost: O(threads + chunks); allocates nothing.
  * Design:  [preload.req.jemalloc-facade]
  * Source:  jemalloc(3) malloc_stats_print; Redis MEMORY MALLOC-STATS passes a callback.

@@ -1,6 +1,6 @@
 /*
- * Purpose: posix_memalign, aligned_alloc, memalign, valloc and pvalloc, each with the error rules of
- *          its own standard, over emp_aligned_alloc.
+ * Purpose: posix_memalign, aligned_alloc, memalign, valloc and pvalloc, each with the error rules
+ *          of its own standard, over emp_aligned_alloc.
  * Owner:   preload. Threads: any. Cost: as emp_aligned_alloc.
  * Design:  [preload.req.family]
  * Source:  POSIX.1-2017 posix_memalign; C17 7.22.3.1; glibc manual "Aligned Memory Blocks".

@@ -1,11 +1,11 @@
 /*
- * Purpose: what the drop-in does when it is loaded and when the process ends: it offers the next free in
- *          line for foreign pointers, and prints the summary ECHOMEM_STATS asks for.
- * Owner:   preload. The state is written by the constructor, before the program's own threads exist,
- *          and read by the destructor.
+ * Purpose: what the drop-in does when it is loaded and when the process ends: it offers the next
+ *          free in line for foreign pointers, and prints the summary ECHOMEM_STATS asks for.
+ * Owner:   preload. The state is written by the constructor, before the program's own threads
+ *          exist, and read by the destructor.
  * Design:  [preload.req.summary] [preload.req.foreign]
- * Source:  coreutils lib/closeout.c closes standard error before destructors run, so the summary has a
- *          descriptor of its own, made only when a summary was asked for.
+ * Source:  coreutils lib/closeout.c closes standard error before destructors run, so the summary
+ *          has a descriptor of its own, made only when a summary was asked for.
  * Cost:    one symbol search at load; nothing while the program runs.
  */
 #define _GNU_SOURCE /* RTLD_NEXT, program_invocation_short_name */
@@ -27,7 +27,7 @@
 #define LOWEST_OWN_FD  100 /* out of the way of programs that count on the low numbers */
 #define LINE_BYTES     128
 
-/* What is printed and where, and the identity of that file: a number may be closed and used again. */
+/* What is printed and where, and which file that is: a number may be closed and used again. */
 struct summary {
     bool is_wanted;
     enum emp_stats_format format;

@@ -2,8 +2,8 @@
  * Purpose: subtracts the calling thread's cached blocks from the process gauges.
  * Owner:   preload. Threads: any; a thread reads its own cache only.
  * Design:  [preload.req.moving-numbers]
- * Source:  HAProxy src/pool.c: it calls mallinfo2 around a malloc and takes an allocator whose numbers
- *          stand still for a foreign one.
+ * Source:  HAProxy src/pool.c: it calls mallinfo2 around a malloc and takes an allocator whose
+ *          numbers stand still for a foreign one.
  * Cost:    the hit path counts nothing; reading walks the bins down to their NULL sentinels.
  */
 #include "preload/usage.h"

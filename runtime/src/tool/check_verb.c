@@ -1,6 +1,6 @@
 /*
- * Purpose: `echomem check PROG`: whether our malloc can serve a program when it is preloaded, and if
- *          not, why.
+ * Purpose: `echomem check PROG`: whether our malloc can serve a program when it is preloaded, and
+ *          if not, why.
  * Owner:   tool. Threads: one.
  * Design:  [tool.req.check]
  * Source:  ld.so(8), "Secure-execution mode"; elf(5).
@@ -101,8 +101,7 @@ static int judge_native(const char *path, const struct emp_elf_file *file)
     print_row("Go program", emp_elf_has_section(file, ".note.go.buildid") ? "yes" : "no");
     print_row("imports malloc", emp_elf_imports(file, "malloc") ? "yes" : "no");
     if (is_static) {
-        return print_verdict(false, "a statically linked program loads no library; link it with "
-                                    "libechomem.a instead");
+        return print_verdict(false, "a statically linked program loads no library");
     }
     if (privilege != NULL) {
         return print_verdict(false, "the loader ignores LD_PRELOAD for privileged programs");

@@ -1,6 +1,6 @@
 /*
- * Purpose: what `which` and `check` must know of an executable or library file: how it is loaded, and
- *          whether it defines or imports a function.
+ * Purpose: what `which` and `check` must know of an executable or library file: how it is loaded,
+ *          and whether it defines or imports a function.
  * Owner:   tool; an open file is owned by its opener. Threads: one.
  * Design:  [tool.req.which]
  * Source:  System V ABI, "Object Files"; elf(5).

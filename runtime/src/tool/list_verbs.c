@@ -1,5 +1,6 @@
 /*
- * Purpose: `echomem options` and `echomem classes`: what the library says of itself, as table or JSON.
+ * Purpose: `echomem options` and `echomem classes`: what the library says of itself, as table or
+ *          JSON.
  * Owner:   tool. Threads: one.
  * Design:  [tool.req.verbs]
  */

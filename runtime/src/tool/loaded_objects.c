@@ -1,9 +1,11 @@
 /*
- * Purpose: walks the libraries of a program (through `ld.so --list`) and of a process (its link map).
+ * Purpose: walks the libraries of a program (through `ld.so --list`) and of a process (its link
+ *          map).
  * Owner:   tool. Threads: one.
  * Design:  [tool.req.which]
- * Source:  ld.so(8); glibc <link.h>: DT_DEBUG of the program leads to struct r_debug, whose list has
- *          the program, the preloaded libraries and the others in the order of the global scope.
+ * Source:  ld.so(8); glibc <link.h>: DT_DEBUG of the program leads to struct r_debug, whose list
+ *          has the program, the preloaded libraries and the others in the order of the global
+ *          scope.
  */
 #define _GNU_SOURCE /* process_vm_readv */
 #include "tool/loaded_objects.h"

@@ -1,6 +1,7 @@
 /*
- * Purpose: the libraries a program would load, asked of its own dynamic loader, and those a process has
- *          loaded, read from its memory; both in the order in which symbols are searched.
+ * Purpose: the libraries a program would load, asked of its own dynamic loader, and those a
+ *          process has loaded, read from its memory; both in the order in which symbols are
+ *          searched.
  * Owner:   tool. Threads: one.
  * Design:  [tool.req.which]
  */
@@ -13,7 +14,7 @@
 /* Called with each path in search order, the program first; false ends the walk. */
 typedef bool emp_object_visit(const char *path, void *arg);
 
-/* A program, and what would be preloaded: a value for LD_PRELOAD, or NULL to keep the environment's. */
+/* A program, and a value for LD_PRELOAD; NULL keeps the environment's. */
 struct emp_object_source {
     const char *program;
     const char *interpreter;

@@ -1,6 +1,6 @@
 /*
- * Purpose: `echomem run [--stats] [--set NAME=VALUE] [--] PROG [ARG...]`: becomes the program, with the
- *          drop-in preloaded and options in its environment.
+ * Purpose: `echomem run [--stats] [--set NAME=VALUE] [--] PROG [ARG...]`: becomes the program,
+ *          with the drop-in preloaded and options in its environment.
  * Owner:   tool. Threads: one.
  * Design:  [tool.req.run]
  */
@@ -18,7 +18,7 @@
 
 #define NAME_BYTES 64
 
-/* Tries the option on this process, to tell mistakes now; start-only options answer EMP_ERR_STATE. */
+/* Tries the option on this process, to tell mistakes now; start-only ones answer EMP_ERR_STATE. */
 static bool is_accepted(const char *name, const char *value)
 {
     enum emp_status status = emp_option_set(name, value);

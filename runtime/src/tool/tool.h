@@ -1,6 +1,6 @@
 /*
- * Purpose: what the verbs of the command `echomem` share: exit codes, failures, JSON text, and where
- *          programs and the drop-in are found.
+ * Purpose: what the verbs of the command `echomem` share: exit codes, failures, JSON text, and
+ *          where programs and the drop-in are found.
  * Owner:   tool. Threads: one.
  * Design:  [tool.req.verbs]
  */
@@ -35,12 +35,12 @@ int emp_tool_fail(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* Writes text as a JSON string with quotes on standard output. */
 void emp_tool_json_string(const char *text);
 
-/* Finds a program as execvp would. Returns EMP_TOOL_YES, EMP_TOOL_CANNOT_RUN or EMP_TOOL_NOT_FOUND. */
+/* Finds a program as execvp would. Returns EMP_TOOL_YES, _CANNOT_RUN or _NOT_FOUND. */
 int emp_tool_find_program(const char *name, char path[EMP_TOOL_PATH_BYTES]);
 
 /*
- * Finds libechomem_malloc.so: ECHOMEM_MALLOC_SO, beside this program, then in the library folders of
- * the same prefix. False after a message when there is none.
+ * Finds libechomem_malloc.so: ECHOMEM_MALLOC_SO, beside this program, then in the library folders
+ * of the same prefix. False after a message when there is none.
  */
 bool emp_tool_find_drop_in(char path[EMP_TOOL_PATH_BYTES]);
 

@@ -1,5 +1,6 @@
 /*
- * Purpose: `echomem which PROG` and `echomem which -p PID`: the library whose malloc a program gets.
+ * Purpose: `echomem which PROG` and `echomem which -p PID`: the library whose malloc a program
+ *          gets.
  * Owner:   tool. Threads: one.
  * Design:  [tool.req.which]
  */

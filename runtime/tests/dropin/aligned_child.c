@@ -1,6 +1,7 @@
 /*
- * Purpose: the contract of the aligned and sized calls: posix_memalign, aligned_alloc, memalign, valloc,
- *          pvalloc, free_sized, free_aligned_sized, and glibc's second names. [preload.req.family]
+ * Purpose: the contract of the aligned and sized calls: posix_memalign, aligned_alloc, memalign,
+ *          valloc, pvalloc, free_sized, free_aligned_sized, and glibc's second names.
+ *          [preload.req.family]
  * Owner:   tests of the drop-in; run by contract_test.
  */
 #define _GNU_SOURCE /* valloc */
@@ -31,7 +32,7 @@ static void check_block(unsigned char *block, size_t align, size_t size)
     }
 }
 
-/* Alignments to 1 GiB with sizes to 64 MiB and one of 1 GiB; only the ends of blocks are touched. */
+/* Alignments to 1 GiB with sizes to 64 MiB; only the ends of blocks are touched. */
 static void aligned_alloc_serves_every_power_of_two(void)
 {
     static const size_t sizes[] = {0,     1,      8,       24,      48,      64,

@@ -1,6 +1,6 @@
 /*
- * Purpose: a program that is linked with libechomem.a runs with the drop-in preloaded: two copies of the
- *          library live in one process and never mix their blocks.
+ * Purpose: a program that is linked with libechomem.a runs with the drop-in preloaded: two copies
+ *          of the library live in one process and never mix their blocks.
  * Owner:   tests of the drop-in. [preload.req.family]
  */
 #include <pthread.h>
@@ -23,7 +23,7 @@
 
 static struct program_result result;
 
-/* Takes blocks from both copies in turn, checks that they do not overlap, frees each where it is from. */
+/* Takes blocks from both copies in turn, checks them, and frees each where it is from. */
 static void *use_both(void *arg)
 {
     unsigned char **linked = calloc(BLOCKS, sizeof(*linked));

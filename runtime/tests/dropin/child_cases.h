@@ -1,5 +1,6 @@
 /*
- * Purpose: the frame of a program that runs one named case and ends with 0, or says what went wrong.
+ * Purpose: the frame of a program that runs one named case and ends with 0, or says what went
+ *          wrong.
  * Owner:   tests of the drop-in; used by plain programs that know nothing of the library.
  */
 #ifndef EMP_TESTS_DROPIN_CHILD_CASES_H

@@ -1,6 +1,6 @@
 /*
- * Purpose: the contract of malloc, calloc, realloc and free as C17, C23 and POSIX state it, checked from
- *          a plain program. [preload.req.family]
+ * Purpose: the contract of malloc, calloc, realloc and free as C17, C23 and POSIX state it,
+ *          checked from a plain program. [preload.req.family]
  * Owner:   tests of the drop-in; run by contract_test.
  */
 #define _GNU_SOURCE /* reallocarray, asprintf */

@@ -1,6 +1,6 @@
 /*
- * Purpose: the forms of operator new and delete: libstdc++'s call malloc, aligned_alloc and free, which are
- *          the drop-in's. [preload.req.family]
+ * Purpose: the forms of operator new and delete: libstdc++'s call malloc, aligned_alloc and free,
+ *          which are the drop-in's. [preload.req.family]
  * Owner:   tests of the drop-in; run by contract_test.
  */
 #include <cstdint>
@@ -14,15 +14,16 @@
 #include <thread>
 #include <vector>
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                   \
-            std::exit(1);                                                                          \
-        }                                                                                          \
+#define CHECK(condition)                                                         \
+    do {                                                                         \
+        if (!(condition)) {                                                      \
+            std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+            std::exit(1);                                                        \
+        }                                                                        \
     } while (0)
 
-namespace {
+namespace
+{
 
 struct alignas(256) Wide {
     char bytes[300];

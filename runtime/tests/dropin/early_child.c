@@ -1,6 +1,6 @@
 /*
- * Purpose: allocation before constructors (preinit array, indirect functions), in constructors, in atexit
- *          handlers and in destructors, all checked for content. [preload.req.family]
+ * Purpose: allocation before constructors (preinit array, indirect functions), in constructors,
+ *          in atexit handlers and in destructors, all checked for content. [preload.req.family]
  * Owner:   tests of the drop-in; run by loading_test, with early_plugin preloaded too.
  */
 #include <stdlib.h>

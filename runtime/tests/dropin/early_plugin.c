@@ -1,6 +1,6 @@
 /*
- * Purpose: a library that allocates in its constructor, before the program's, and frees in its destructor,
- *          after the program's; loaded by LD_PRELOAD and, many times, by dlopen.
+ * Purpose: a library that allocates in its constructor, before the program's, and frees in its
+ *          destructor, after the program's; loaded by LD_PRELOAD and, many times, by dlopen.
  * Owner:   tests of the drop-in; used by early_child and loading_child.
  */
 #include <stdlib.h>

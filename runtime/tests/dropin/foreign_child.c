@@ -1,6 +1,6 @@
 /*
- * Purpose: frees a block of the C library's own malloc, which the drop-in does not know; prints "went on"
- *          when the call returns. [preload.req.foreign]
+ * Purpose: frees a block of the C library's own malloc, which the drop-in does not know; prints
+ *          "went on" when the call returns. [preload.req.foreign]
  * Owner:   tests of the drop-in; run by foreign_test.
  */
 #define _GNU_SOURCE

@@ -1,6 +1,6 @@
 /*
- * Purpose: what the drop-in does with pointers of another allocator, by policy, and with its summary when
- *          standard error is not what it was.
+ * Purpose: what the drop-in does with pointers of another allocator, by policy, and with its
+ *          summary when standard error is not what it was.
  * Owner:   tests of the drop-in. [preload.req.foreign] [preload.req.summary]
  */
 #include <setjmp.h>

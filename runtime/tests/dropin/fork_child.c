@@ -1,6 +1,6 @@
 /*
- * Purpose: fork and the drop-in: the child of a process whose other threads hold every lock must allocate,
- *          free, start threads and end like any program. [preload.req.family]
+ * Purpose: fork and the drop-in: the child of a process whose other threads hold every lock must
+ *          allocate, free, start threads and end like any program. [preload.req.family]
  * Owner:   tests of the drop-in; run by thread_test.
  */
 #define _GNU_SOURCE
@@ -47,7 +47,7 @@ static void *thread_of_child(void *arg)
     return arg;
 }
 
-/* What a child does with memory; any wait for a lock that nobody holds any more ends it by alarm. */
+/* What a child does with memory; a wait for a lock that nobody holds any more ends by alarm. */
 static void live_as_child(bool starts_thread)
 {
     void *blocks[200];

@@ -1,6 +1,6 @@
 /*
- * Purpose: the jemalloc names of the drop-in as servers use them: mallctl by name and by numbers, the
- *          extended calls, malloc_stats_print. [preload.req.jemalloc-facade]
+ * Purpose: the jemalloc names of the drop-in as servers use them: mallctl by name and by numbers,
+ *          the extended calls, malloc_stats_print. [preload.req.jemalloc-facade]
  * Owner:   tests of the drop-in; run by jemalloc_test.
  */
 #define _GNU_SOURCE

@@ -1,6 +1,7 @@
 /*
- * Purpose: libraries that come and go, the drop-in's symbols and their versions, and a second copy of the
- *          C library's allocator next to it. [preload.req.unversioned] [preload.req.foreign]
+ * Purpose: libraries that come and go, the drop-in's symbols and their versions, and a second
+ *          copy of the C library's allocator next to it. [preload.req.unversioned]
+ *          [preload.req.foreign]
  * Owner:   tests of the drop-in; run by loading_test.
  */
 #define _GNU_SOURCE

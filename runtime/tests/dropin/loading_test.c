@@ -1,6 +1,7 @@
 /*
- * Purpose: early and late allocation, libraries loaded and unloaded, and which object malloc binds to,
- *          both by the loader's own word (LD_DEBUG=bindings) and by the symbols' addresses.
+ * Purpose: early and late allocation, libraries loaded and unloaded, and which object malloc
+ *          binds to, both by the loader's own word (LD_DEBUG=bindings) and by the symbols'
+ *          addresses.
  * Owner:   tests of the drop-in. [preload.req.unversioned]
  */
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /*
- * Purpose: the real programs that must give the same output with the drop-in as without: what each is
- *          given to do, and how many allocations prove that the drop-in served it.
+ * Purpose: the real programs that must give the same output with the drop-in as without: what
+ *          each is given to do, and how many allocations prove that the drop-in served it.
  * Owner:   tests of the drop-in; used by programs_test.
  */
 #ifndef EMP_TESTS_DROPIN_PROGRAM_ROWS_H
@@ -23,7 +23,8 @@ static const char python_input[] =
     "async def work(n):\n"
     "    kept = []\n"
     "    for step in range(20):\n"
-    "        kept += [{'id': i, 'name': 'x' * (i % 40), 'tags': [i % 7, str(i)]} for i in range(60)]\n"
+    "        for i in range(60):\n"
+    "            kept.append({'id': i, 'name': 'x' * (i % 40), 'tags': [i % 7, str(i)]})\n"
     "        await asyncio.sleep(0)\n"
     "        kept = sorted(kept, key=lambda r: (r['name'], r['id']))[::2]\n"
     "    return hashlib.sha256(json.dumps(kept).encode()).hexdigest()\n"
@@ -68,7 +69,8 @@ static const char git_input[] =
     "export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b\n"
     "git init -q -b main .\n"
     "for i in 1 2 3 4 5 6; do\n"
-    "  export GIT_AUTHOR_DATE=\"2001-02-03T04:05:0$i\" GIT_COMMITTER_DATE=\"2001-02-03T04:05:0$i\"\n"
+    "  export GIT_AUTHOR_DATE=\"2001-02-03T04:05:0$i\"\n"
+    "  export GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE\n"
     "  for f in 1 2 3 4 5 6 7 8; do seq $((i * f)) $((i * f + 300)) > file$f; done\n"
     "  git add . && git commit -q -m \"change $i\"\n"
     "done\n"
@@ -79,13 +81,16 @@ static const char gcc_input[] =
     "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n"
     "struct node { struct node *left, *right; int key; char name[20]; };\n"
     "static struct node *insert(struct node *n, int key) {\n"
-    "  if (!n) { n = calloc(1, sizeof *n); n->key = key; snprintf(n->name, 20, \"n%d\", key); return n; }\n"
+    "  if (!n) { n = calloc(1, sizeof *n); n->key = key; n->name[0] = 'n'; return n; }\n"
     "  if (key < n->key) n->left = insert(n->left, key); else n->right = insert(n->right, key);\n"
     "  return n; }\n"
-    "static long sum(const struct node *n) { return n ? n->key + sum(n->left) + sum(n->right) : 0; }\n"
-    "#define F(x) int f##x(int *a, int n) { int s = x; for (int i = 0; i < n; i++) s += a[i] * x; return s; }\n"
+    "static long sum(const struct node *n) {\n"
+    "  return n ? n->key + sum(n->left) + sum(n->right) : 0; }\n"
+    "#define F(x) int f##x(int *a, int n) { int s = x; \\\n"
+    "  for (int i = 0; i < n; i++) s += a[i] * x; return s; }\n"
     "F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14) F(15) F(16)\n"
-    "int main(void) { struct node *r = 0; for (int i = 0; i < 1000; i++) r = insert(r, i * 7919 % 1009);\n"
+    "int main(void) { struct node *r = 0;\n"
+    "  for (int i = 0; i < 1000; i++) r = insert(r, i * 7919 % 1009);\n"
     "  printf(\"%ld\\n\", sum(r)); return 0; }\n";
 
 static const char node_input[] =

@@ -1,6 +1,7 @@
 /*
- * Purpose: python3, sqlite3, perl, git, gcc, node and redis-server give the same output with the drop-in as
- *          without, twice, and the summary proves that the drop-in served them. ctest-timeout: 300
+ * Purpose: python3, sqlite3, perl, git, gcc, node and redis-server give the same output with the
+ *          drop-in as without, twice, and the summary proves that the drop-in served them.
+ *          ctest-timeout: 300
  * Owner:   tests of the drop-in. [preload.req.family] [preload.req.summary]
  */
 #include <setjmp.h>

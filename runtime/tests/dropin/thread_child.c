@@ -1,6 +1,7 @@
 /*
  * Purpose: threads and the drop-in: a thousand of them, threads that only free, allocation in key
- *          destructors, cancellation, the smallest stack, detached threads at exit. [preload.req.family]
+ *          destructors, cancellation, the smallest stack, detached threads at exit.
+ *          [preload.req.family]
  * Owner:   tests of the drop-in; run by thread_test.
  */
 #define _GNU_SOURCE

@@ -1,6 +1,8 @@
 /*
- * Purpose: the command echomem: its verbs, its exit codes, and that `run` really serves the program's malloc.
- * Owner:   tests of the drop-in. [tool.req.verbs] [tool.req.which] [tool.req.run] [tool.req.check]
+ * Purpose: the command echomem: its verbs, its exit codes, and that `run` really serves the
+ *          program's malloc.
+ * Owner:   tests of the drop-in. [tool.req.verbs] [tool.req.which] [tool.req.run]
+ *          [tool.req.check]
  */
 #include <setjmp.h>
 #include <signal.h>

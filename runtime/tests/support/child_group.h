@@ -1,6 +1,6 @@
 /*
- * Purpose: makes one cmocka test of every case of some child programs, each in a process of its own with
- *          the drop-in preloaded.
+ * Purpose: makes one cmocka test of every case of some child programs, each in a process of its
+ *          own with the drop-in preloaded.
  * Owner:   test support; one thread.
  */
 #ifndef EMP_TESTS_SUPPORT_CHILD_GROUP_H

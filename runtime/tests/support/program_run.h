@@ -1,6 +1,6 @@
 /*
- * Purpose: runs a program with a chosen environment and a time limit, and keeps what it writes; finds the
- *          drop-in and the programs built beside the test.
+ * Purpose: runs a program with a chosen environment and a time limit, and keeps what it writes;
+ *          finds the drop-in and the programs built beside the test.
  * Owner:   test support; one thread.
  */
 #ifndef EMP_TESTS_SUPPORT_PROGRAM_RUN_H
@@ -36,7 +36,7 @@ bool program_run(const struct program_request *request, struct program_result *r
 /* Path of libechomem_malloc.so: ECHOMEM_MALLOC_SO, else beside the test's folder. */
 const char *program_drop_in(void);
 
-/* Path of a file relative to the folder of the test executable; static, per name of at most 8 calls. */
+/* Path of a file relative to the folder of the test; static, the last 8 answers stay valid. */
 const char *program_beside(const char *name);
 
 /* "LD_PRELOAD=<drop-in>", for an environment. */
