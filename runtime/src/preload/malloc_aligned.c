@@ -52,15 +52,15 @@ static size_t round_to_power_of_two(size_t align)
 }
 
 /* Returns the error and leaves errno and, on failure, *memptr alone. */
-EMP_API int posix_memalign(void **memptr, size_t align, size_t size)
+EMP_API int posix_memalign(void **memptr, size_t alignment, size_t size)
 {
     int saved_errno = errno;
     void *block;
 
-    if (!is_power_of_two(align) || align % sizeof(void *) != 0) {
+    if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0) {
         return EINVAL;
     }
-    block = aligned_serve(align, size);
+    block = aligned_serve(alignment, size);
     errno = saved_errno;
     if (block == NULL) {
         return ENOMEM;
@@ -70,23 +70,23 @@ EMP_API int posix_memalign(void **memptr, size_t align, size_t size)
 }
 
 /* C17 leaves other alignments undefined; glibc since 2.38 and this refuse them. */
-EMP_API void *aligned_alloc(size_t align, size_t size)
+EMP_API void *aligned_alloc(size_t alignment, size_t size)
 {
-    if (!is_power_of_two(align)) {
+    if (!is_power_of_two(alignment)) {
         errno = EINVAL;
         return NULL;
     }
-    return aligned_serve(align, size);
+    return aligned_serve(alignment, size);
 }
 
 /* As glibc: an alignment that is no power of two is rounded up to one. */
-EMP_API void *memalign(size_t align, size_t size)
+EMP_API void *memalign(size_t alignment, size_t size)
 {
-    if (align > ALIGN_MAX) {
+    if (alignment > ALIGN_MAX) {
         errno = EINVAL;
         return NULL;
     }
-    return aligned_serve(round_to_power_of_two(align), size);
+    return aligned_serve(round_to_power_of_two(alignment), size);
 }
 
 EMP_API void *valloc(size_t size)

@@ -59,7 +59,7 @@ EMP_API struct mallinfo mallinfo(void)
 }
 
 /* The elements of glibc's version 1 that have a meaning here, for one heap. */
-EMP_API int malloc_info(int options, FILE *stream)
+EMP_API int malloc_info(int options, FILE *fp)
 {
     struct mallinfo2 info;
 
@@ -67,7 +67,7 @@ EMP_API int malloc_info(int options, FILE *stream)
         return EINVAL;
     }
     info = mallinfo2();
-    fprintf(stream,
+    fprintf(fp,
             "<malloc version=\"1\">\n"
             "<heap nr=\"0\">\n<sizes>\n</sizes>\n"
             "<total type=\"fast\" count=\"%zu\" size=\"0\"/>\n"
@@ -75,7 +75,7 @@ EMP_API int malloc_info(int options, FILE *stream)
             "<system type=\"current\" size=\"%zu\"/>\n"
             "</heap>\n",
             info.ordblks, info.fordblks, info.arena);
-    fprintf(stream,
+    fprintf(fp,
             "<total type=\"rest\" count=\"0\" size=\"%zu\"/>\n"
             "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n"
             "<system type=\"current\" size=\"%zu\"/>\n"
@@ -102,9 +102,9 @@ EMP_API int malloc_trim(size_t pad)
 }
 
 /* Every parameter is accepted and has no effect: the options of ECHOMEM_* replace them. */
-EMP_API int mallopt(int parameter, int value)
+EMP_API int mallopt(int param, int val)
 {
-    (void)parameter;
-    (void)value;
+    (void)param;
+    (void)val;
     return 1;
 }
