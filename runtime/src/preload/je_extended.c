@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/advanced_memory_pool.h"
+#include "core/runtime.h"
 #include "preload/malloc_names.h"
 
 #define NATURAL_ALIGN 8u /* of the smallest blocks */
@@ -128,5 +129,6 @@ size_t nallocx(size_t size, int flags)
     if (align > (size_t)PTRDIFF_MAX || size > (size_t)PTRDIFF_MAX - (align - 1)) {
         return 0;
     }
-    return emp_good_size((size + step - 1) & ~(step - 1));
+    size = (size + EMP_CANARY_BYTES + step - 1) & ~(step - 1);
+    return emp_good_size(size - EMP_CANARY_BYTES);
 }
