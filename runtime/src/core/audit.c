@@ -38,10 +38,7 @@ static size_t audit_shard(uint32_t shard_index, size_t limit, const struct emp_s
     for (size_t unit = 0; unit < limit; unit++) {
         const struct emp_slab *slab = emp_slab_at(unit);
 
-        /* order(slab-magic): relaxed; slabs of this shard do not come or go under its lock */
-        if (emp_load_relaxed(&slab->magic) != EMP_SLAB_MAGIC ||
-            /* order(slab-owner): relaxed; changed under this lock only */
-            emp_load_relaxed(&slab->owner) != shard_index || slab->list == EMP_LIST_DETACHED) {
+        if (!emp_slab_exists(slab) || emp_slab_owner(slab) != shard_index || slab->list == EMP_LIST_DETACHED) {
             continue;
         }
         free_blocks[slab->class_id] += slab->free_count;

@@ -78,7 +78,7 @@ size_t emp_maintenance_round(bool all, bool *more)
     /* Memory ages from round to round: two half delays make at least one whole. */
     if (all || now - maintenance.last_ns >= emp_option_value(EMP_OPTION_purge_delay) / 2) {
         maintenance.last_ns = now;
-        (void)emp_cache_poke_all();
+        emp_cache_poke_all();
         given = round_purge(all, more);
     } else {
         *more = true;

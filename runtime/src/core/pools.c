@@ -206,20 +206,20 @@ static uint64_t pool_end_slabs(uint32_t class_id, uint64_t *slots)
 
         /* order(slab-tag): relaxed; slabs of this class do not come or go during the call */
         if ((emp_load_relaxed(&emp_arena.tags[unit]) & 0xffu) != class_id ||
-            slab->magic != EMP_SLAB_MAGIC || slab->class_id != class_id) {
+            !emp_slab_exists(slab) || slab->class_id != class_id) {
             continue;
         }
-        /* order(slab-owner): relaxed; nobody uses the pool any more */
-        struct emp_shard *shard = emp_shards[emp_load_relaxed(&slab->owner)];
+        struct emp_shard *shard = emp_shards[emp_slab_owner(slab)];
         void *twice = NULL;
 
         emp_mutex_lock(&shard->lock);
         (void)emp_slab_drain(slab, &twice);
         emp_shard_unlink(&shard->classes[class_id], slab);
+        emp_slab_retire(slab);
         emp_mutex_unlock(&shard->lock);
         free_blocks += slab->free_count;
         *slots += slab->slots;
-        emp_slab_destroy(slab);
+        (void)emp_slab_destroy(slab);
     }
     return free_blocks;
 }

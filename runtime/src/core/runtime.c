@@ -20,6 +20,7 @@
 #include "span/arena.h"
 #include "span/large.h"
 #include "span/meta.h"
+#include "span/unit.h"
 #include "sync/atomic.h"
 #include "thread/cpu.h"
 #include "thread/lifecycle.h"
@@ -84,6 +85,7 @@ static void fork_child(void)
     for (uint32_t i = 0; i < emp_shard_count; i++) {
         emp_mutex_reset_in_child(&emp_shards[i]->lock);
     }
+    emp_shard_notify_all(emp_unit_limit());
     emp_maintenance_fork_child();
     emp_typed_fork_child();
     emp_event_reset_in_child();

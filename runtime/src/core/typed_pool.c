@@ -22,10 +22,10 @@ static struct emp_mutex typed_lock = EMP_MUTEX_INIT(TYPED);
 /* Creates the pool behind a typed pool; false with errno set. */
 static bool typed_create(struct emp_typed_pool *typed)
 {
-    enum emp_status status = EMP_OK;
+    enum emp_status status = emp_runtime_start() ? EMP_OK : EMP_ERR_NOMEM;
 
     emp_mutex_lock(&typed_lock);
-    if (typed->pool == NULL) {
+    if (typed->pool == NULL && status == EMP_OK) {
         struct emp_pool_config config = emp_pool_config_default(typed->object_size);
         struct emp_pool *pool = NULL;
 

@@ -18,8 +18,7 @@
 static bool adopt_detach(struct emp_slab *slab, uint32_t class_id, uint32_t to,
                          unsigned *free_count)
 {
-    /* order(slab-owner): relaxed; checked again under the lock of that owner */
-    uint32_t from = emp_load_relaxed(&slab->owner);
+    uint32_t from = emp_slab_owner(slab); /* checked again under the lock of that owner */
     bool done = false;
 
     if (from >= emp_shard_count || from == to || !emp_mutex_try_lock(&emp_shards[from]->lock)) {
@@ -27,10 +26,8 @@ static bool adopt_detach(struct emp_slab *slab, uint32_t class_id, uint32_t to,
     }
     struct emp_shard_class *state = &emp_shards[from]->classes[class_id];
 
-    /* order(slab-magic): relaxed; under the owner's lock it cannot change while the owner matches */
-    if (emp_load_relaxed(&slab->magic) == EMP_SLAB_MAGIC && slab->class_id == class_id &&
-        /* order(slab-owner): relaxed; we hold the lock of `from` */
-        emp_load_relaxed(&slab->owner) == from && slab->list < EMP_LIST_COUNT) {
+    if (emp_slab_exists(slab) && emp_slab_owner(slab) == from && slab->class_id == class_id &&
+        slab->list < EMP_LIST_COUNT) {
         emp_shard_unlink(state, slab);
         state->slots -= slab->slots;
         state->free_blocks -= slab->free_count;
@@ -146,6 +143,10 @@ void emp_central_end_slabs(struct emp_slab *const *slabs, unsigned count)
         emp_budget_release(class_id, slabs[i]->slots);
         /* order(budget): relaxed; a statistic */
         emp_fetch_add_relaxed(&emp_budgets[class_id].shrinks, 1);
-        emp_slab_destroy(slabs[i]);
+        void *twice = emp_slab_destroy(slabs[i]);
+
+        if (twice != NULL) {
+            emp_shard_put_double_free(twice);
+        }
     }
 }

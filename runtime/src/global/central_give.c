@@ -57,6 +57,7 @@ static void give_transition(struct give_state *give, struct emp_slab *slab)
     if (give->state->empty_count >= EMP_EMPTY_KEPT && give->retired_count < EMP_RETIRE_MAX) {
         give->state->slots -= slab->slots;
         give->state->free_blocks -= slab->slots;
+        emp_slab_retire(slab);
         give->retired[give->retired_count++] = slab;
     } else {
         emp_shard_link(give->state, slab);
@@ -117,13 +118,12 @@ static inline struct emp_slab *give_slab(const struct give_state *give, uintptr_
 {
     struct emp_slab *slab = emp_slab_at(emp_slab_number_of(address, give->info));
 
-    return slab->class_id == give->class_id && slab->magic == EMP_SLAB_MAGIC ? slab : NULL;
+    return slab->class_id == give->class_id && emp_slab_exists(slab) ? slab : NULL;
 }
 
 static inline bool give_is_mine(const struct give_state *give, const struct emp_slab *slab)
 {
-    /* order(slab-owner): relaxed; equal to me only while I hold the lock that changes it */
-    return emp_load_relaxed(&slab->owner) == give->me;
+    return emp_slab_owner(slab) == give->me;
 }
 
 /* A batch that is one run of neighbours in one slab; false: not so, nothing was done. */
@@ -239,8 +239,8 @@ static void give_mixed(struct give_state *give, void **ptrs, const uint32_t *ind
         unsigned word = indices[i] / 64u;
         uint64_t bit = (uint64_t)1 << (indices[i] % 64u);
 
-        /* order(slab-owner): relaxed; equal to mine only while I hold the lock that changes it */
-        uint64_t head = emp_load_relaxed((uint64_t *)(void *)slab) & 0x0000ffffffffffffu;
+        /* order(slab-owner): acquire; as emp_slab_owner and emp_slab_exists, in one load */
+        uint64_t head = emp_load_acquire((uint64_t *)(void *)slab) & 0x0000ffffffffffffu;
 
         if (emp_likely(locked && head == expected && indices[i] < slab->slots)) {
             /* order(slab-free): relaxed; the holder is the only writer */

@@ -100,10 +100,8 @@ static void take_warm(struct take_state *take, struct emp_shard_class *state)
         state->warm_top--;
         struct emp_slab *slab = emp_slab_at((place >> 7) - 1);
 
-        /* order(slab-magic): relaxed; the next two tests decide under the lock */
-        if (emp_load_relaxed(&slab->magic) != EMP_SLAB_MAGIC || slab->class_id != take->class_id ||
-            /* order(slab-owner): relaxed; only the holder gives a slab away */
-            emp_load_relaxed(&slab->owner) != take->shard->index ||
+        if (!emp_slab_exists(slab) || emp_slab_owner(slab) != take->shard->index ||
+            slab->class_id != take->class_id ||
             slab->list >= EMP_LIST_COUNT) { /* full, or detached: retired, purged or on its way */
             continue;
         }
@@ -179,7 +177,16 @@ bool emp_central_may_lend(const struct emp_shard_class *class_state, uint32_t cl
            class_state->free_blocks * 8 >= class_state->slots * 3;
 }
 
-/* Borrows from the next larger size classes whose blocks waste at most a third. Holder. */
+/* Alignment that every block of a size has by its place. */
+static uint32_t natural_align(uint32_t size)
+{
+    return size & (~size + 1);
+}
+
+/*
+ * Borrows from the next larger size classes whose blocks waste at most a third and are at least as
+ * aligned: whoever pops a bin relies on the alignment of its class. Holder.
+ */
 static void take_borrow(struct take_state *take)
 {
     uint32_t size = emp_classes[take->class_id].geometry.size;
@@ -190,7 +197,8 @@ static void take_borrow(struct take_state *take)
         if (emp_classes[c].geometry.size * 2 > size * 3) {
             return;
         }
-        if (emp_central_may_lend(state, c)) {
+        if (natural_align(emp_classes[c].geometry.size) >= natural_align(size) &&
+            emp_central_may_lend(state, c)) {
             for (unsigned list = 0; list < EMP_LIST_COUNT && take->count < take->want; list++) {
                 take_list(take, state, list);
             }

@@ -131,8 +131,7 @@ void emp_shard_unlink(struct emp_shard_class *class_state, struct emp_slab *slab
 void emp_shard_notify(struct emp_slab *slab)
 {
     if (emp_inbox_mark(&slab->inbox)) {
-        /* order(slab-owner): relaxed; a stale owner forwards the slab to the right shard */
-        uint8_t owner = emp_load_relaxed(&slab->owner);
+        uint32_t owner = emp_slab_owner(slab); /* a stale one forwards the slab to the right shard */
 
         emp_inbox_push(&emp_shards[owner]->inbox, &slab->inbox,
                        (uint32_t)emp_slab_number(slab) + 1);
@@ -147,8 +146,7 @@ static unsigned shard_drain_slab(struct emp_shard *shard, struct emp_slab *slab)
     unsigned moved = emp_slab_drain(slab, &twice);
 
     if (twice != NULL) {
-        /* order(double-free): relaxed; a pointer to report, the last one found wins */
-        emp_store_relaxed(&double_free_found, twice);
+        emp_shard_put_double_free(twice);
     }
     if (moved == 0) {
         return 0;
@@ -174,18 +172,41 @@ unsigned emp_shard_drain_inbox(struct emp_shard *shard)
 
         item = emp_inbox_next(&slab->inbox);
         emp_inbox_unmark(&slab->inbox);
-        /* order(slab-magic): relaxed; a stale answer only delays the drain to the next notification */
-        if (emp_load_relaxed(&slab->magic) != EMP_SLAB_MAGIC) {
+        if (!emp_slab_exists(slab)) {
             continue; /* ended since; its last blocks were drained before */
         }
-        /* order(slab-owner): relaxed; only a holder changes it away from his own shard */
-        if (emp_load_relaxed(&slab->owner) == shard->index) {
+        if (emp_slab_owner(slab) == shard->index) {
             moved += shard_drain_slab(shard, slab);
         } else {
             emp_shard_notify(slab);
         }
     }
     return moved;
+}
+
+void emp_shard_notify_all(size_t unit_limit)
+{
+    for (uint32_t s = 0; s < emp_shard_count; s++) {
+        emp_shards[s]->inbox = 0;
+    }
+    for (size_t unit = 0; unit < unit_limit; unit++) {
+        struct emp_slab *slab = emp_slab_at(unit);
+
+        if (emp_arena.tags[unit] == 0 || !emp_slab_exists(slab)) {
+            continue;
+        }
+        slab->inbox = (struct emp_inbox_link){0, 0};
+        if (emp_bitmap_ops.find_nonzero(slab->remote, emp_classes[slab->class_id].words, 0) <
+            emp_classes[slab->class_id].words) {
+            emp_shard_notify(slab);
+        }
+    }
+}
+
+void emp_shard_put_double_free(void *block)
+{
+    /* order(double-free): relaxed; a pointer to report, the last one found wins */
+    emp_store_relaxed(&double_free_found, block);
 }
 
 void *emp_shard_take_double_free(void)

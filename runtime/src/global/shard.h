@@ -28,7 +28,7 @@ struct emp_shard_class {
     uint32_t empty_count;          /* atomic: shard-count. slabs in the empty list */
     uint32_t warm_top;             /* pushes so far, modulo 2^32 */
     uint32_t warm_mask;            /* warm words kept - 1 */
-    uint32_t tick_takes;           /* low bits of takes at the last tick */
+    uint32_t reserved;
     int64_t slots;
     int64_t free_blocks;
     uint64_t taken;                /* blocks that left for a thread */
@@ -73,6 +73,12 @@ unsigned emp_shard_drain_inbox(struct emp_shard *shard);
 
 /* Notifies the owner of a slab that remote[] has something. Any thread. */
 void emp_shard_notify(struct emp_slab *slab);
+
+/* Keeps a block that was freed twice, found while draining or ending a slab. */
+void emp_shard_put_double_free(void *block);
+
+/* Announces every slab with remote blocks anew; a forked child, which has one thread. */
+void emp_shard_notify_all(size_t unit_limit);
 
 /* Double frees found while draining; read and cleared by whoever reports them. */
 void *emp_shard_take_double_free(void);

@@ -18,13 +18,18 @@
 /* Slabs claimed for purging or ending. Owner: the tick's stack. */
 struct tick_batch {
     unsigned count;
+    uint8_t round; /* number of the present round, modulo 256 */
     struct emp_slab *slabs[EMP_TICK_BATCH];
     uint64_t pages[EMP_TICK_BATCH];
 };
 
-/* Books idleness; true when the slab has been idle long enough. Holder. */
-static bool tick_idle(struct emp_slab *slab, bool all)
+/* Books idleness once a round; true when the slab has been idle long enough. Holder. */
+static bool tick_idle(struct emp_slab *slab, bool all, uint8_t round)
 {
+    if (slab->tick_round == round) {
+        return all || slab->idle_ticks >= EMP_IDLE_ROUNDS;
+    }
+    slab->tick_round = round;
     if (slab->tick_count != slab->free_count) {
         slab->tick_count = slab->free_count;
         slab->idle_ticks = 0;
@@ -45,7 +50,7 @@ static void tick_claim_pages(struct emp_shard_class *state, uint32_t *from, bool
         uint64_t pages = 0;
 
         item = slab->next;
-        bool due = tick_idle(slab, all);
+        bool due = tick_idle(slab, all, batch->round);
 
         pages = emp_slab_free_pages(slab);
         if (pages == 0) {
@@ -104,14 +109,14 @@ static void tick_finish_batch(struct emp_shard *shard, struct emp_shard_class *s
 
 /* Pages inside the partial slabs of one class. */
 static void tick_class_pages(struct emp_shard *shard, struct emp_shard_class *state, bool all,
-                             emp_page_giver *give, struct emp_tick_result *result)
+                             uint8_t round, emp_page_giver *give, struct emp_tick_result *result)
 {
-    struct tick_batch batch = {.count = 0};
+    struct tick_batch batch = {.round = round};
 
     for (unsigned list = 0; list < EMP_LIST_BUCKETS; list++) {
         bool again = true;
 
-        for (unsigned round = 0; again && round < 4096; round++) {
+        for (unsigned step = 0; again && step < 4096; step++) {
             emp_mutex_lock(&shard->lock);
             uint32_t from = state->list[list];
 
@@ -125,7 +130,7 @@ static void tick_class_pages(struct emp_shard *shard, struct emp_shard_class *st
 
 /* Ends empty slabs that were empty at the last round too. */
 static void tick_class_empty(struct emp_shard *shard, struct emp_shard_class *state, bool all,
-                             struct emp_tick_result *result)
+                             uint8_t round, struct emp_tick_result *result)
 {
     struct emp_slab *ended[EMP_TICK_BATCH];
     unsigned count = EMP_TICK_BATCH;
@@ -137,10 +142,11 @@ static void tick_class_empty(struct emp_shard *shard, struct emp_shard_class *st
             struct emp_slab *slab = emp_slab_at(item - 1);
 
             item = slab->next;
-            if (tick_idle(slab, all)) {
+            if (tick_idle(slab, all, round)) {
                 emp_shard_unlink(state, slab);
                 state->slots -= slab->slots;
                 state->free_blocks -= slab->slots;
+                emp_slab_retire(slab);
                 ended[count++] = slab;
             } else {
                 result->more = true;
@@ -153,13 +159,13 @@ static void tick_class_empty(struct emp_shard *shard, struct emp_shard_class *st
 }
 
 static void tick_class(struct emp_shard *shard, uint32_t class_id, bool all, uint64_t now_ns,
-                       emp_page_giver *give, struct emp_tick_result *result)
+                       uint8_t round, emp_page_giver *give, struct emp_tick_result *result)
 {
     struct emp_shard_class *state = &shard->classes[class_id];
     struct emp_tick_result before = *result;
 
-    tick_class_empty(shard, state, all, result);
-    tick_class_pages(shard, state, all, give, result);
+    tick_class_empty(shard, state, all, round, result);
+    tick_class_pages(shard, state, all, round, give, result);
     if (result->given_bytes != before.given_bytes || result->slabs_ended != before.slabs_ended) {
         /* order(budget): relaxed; statistics */
         emp_fetch_add_relaxed(&emp_budgets[class_id].tick_rounds, 1);
@@ -170,6 +176,10 @@ static void tick_class(struct emp_shard *shard, uint32_t class_id, bool all, uin
 
 void emp_shard_tick(bool all, uint64_t now_ns, emp_page_giver *give, struct emp_tick_result *result)
 {
+    static uint8_t last_round; /* one round at a time: the caller's maintenance lock */
+
+    uint8_t round = ++last_round;
+
     for (uint32_t s = 0; s < emp_shard_count; s++) {
         struct emp_shard *shard = emp_shards[s];
 
@@ -182,7 +192,7 @@ void emp_shard_tick(bool all, uint64_t now_ns, emp_page_giver *give, struct emp_
             /* order(shard-count): relaxed; a hint, the lists are looked at under the lock */
             if (emp_load_relaxed(&state->partial_count) + emp_load_relaxed(&state->empty_count) !=
                 0) {
-                tick_class(shard, c, all, now_ns, give, result);
+                tick_class(shard, c, all, now_ns, round, give, result);
             }
         }
     }

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/config.h"
+#include "global/shard.h"
 #include "local/cache_internal.h"
 #include "monitor/stopwatch.h"
 #include "slab/size_class.h"
@@ -211,7 +212,7 @@ static void cache_init(struct emp_cache *cache, unsigned shift, uint8_t scale)
     cache->view.arena_base = emp_arena.base;
     cache->view.arena_bytes = emp_arena.bytes;
     cache->view.tags = emp_arena.tags;
-    cache->view.home_bit = 0;
+    cache->view.home_bit = 1u << (8u + emp_shard_current() % 16u);
     cache->view.reserved = 0;
     memset(cache->pools_known, 0, sizeof(cache->pools_known));
     for (uint32_t c = 0; c < EMP_POOL_CLASS_FIRST; c++) {
@@ -281,12 +282,15 @@ void emp_cache_on_exit(void *arg, bool last)
 {
     struct emp_cache *cache = arg;
 
+    emp_cache_enter(cache);
     cache->closing = 1;
     emp_cache_empty(cache, "thread exit");
     if (last) {
         emp_cache_pointer = &l1_dead;
         registry_remove(cache);
         emp_meta_free(cache, (size_t)1 << cache->block_shift);
+    } else {
+        emp_cache_leave(cache);
     }
 }
 

@@ -7,6 +7,7 @@
 #define EMP_LOCAL_CACHE_INTERNAL_H
 
 #include "local/thread_cache.h"
+#include "sync/atomic.h"
 
 /* The cache to use, attaching the thread if need be; NULL: this thread has none (ending, no memory). */
 struct emp_cache *emp_cache_attach(void);
@@ -20,6 +21,21 @@ static inline struct emp_bin_state *emp_cache_state(struct emp_cache *cache, uin
     return class_id < EMP_POOL_CLASS_FIRST
                ? &cache->size_states[class_id]
                : &cache->pool_states[class_id - EMP_POOL_CLASS_FIRST];
+}
+
+/* Begins a slow path: bins may be in the middle of a change until it is left. */
+static inline void emp_cache_enter(struct emp_cache *cache)
+{
+    cache->slow_count++;
+    /* order(cache-busy): relaxed; read only by a forked child, which has this thread's past whole */
+    emp_store_relaxed(&cache->busy, 1);
+}
+
+/* Ends a slow path. */
+static inline void emp_cache_leave(struct emp_cache *cache)
+{
+    /* order(cache-busy): relaxed; as in emp_cache_enter */
+    emp_store_relaxed(&cache->busy, 0);
 }
 
 /* First slot of an open bin. */
@@ -55,6 +71,9 @@ void emp_cache_sample(struct emp_cache *cache, uint32_t class_id);
 
 /* An operation on a cold bin: counts it, gives the bin its room when the rate is high enough. */
 void emp_cache_cold_op(struct emp_cache *cache, uint32_t class_id);
+
+/* A refill answers a poke too: a thread that only allocates is not idle. */
+void emp_cache_note_refill(struct emp_cache *cache, uint32_t class_id);
 
 /* A refill or a flush of a hot bin: those that see many grow, within the thread's budget. */
 void emp_cache_grow(struct emp_cache *cache, uint32_t class_id);

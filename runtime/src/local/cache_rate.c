@@ -60,6 +60,25 @@ unsigned emp_cache_first_room(const struct emp_cache *cache, uint32_t class_id)
     return room > full ? full : room;
 }
 
+void emp_cache_note_refill(struct emp_cache *cache, uint32_t class_id)
+{
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+
+    /* order(bin-limit): relaxed; a poke that comes now is answered by the next free or refill */
+    if (emp_load_relaxed(&state->poked) != 0 && state->room != 0) {
+        /* order(bin-limit): relaxed; as above */
+        uint32_t waited_us = emp_stopwatch_us() - emp_load_relaxed(&state->stamp_us);
+
+        /* order(bin-limit): relaxed; as above */
+        emp_store_relaxed(&state->poked, 0);
+        emp_cache_set_limit(cache, class_id);
+        /* A refill stands for half a room of allocations since the last one. */
+        if (waited_us <= EMP_HOT_INTERVAL_US * (state->room / 2u + 1u)) {
+            state->slow_samples = 0;
+        }
+    }
+}
+
 /* Bytes of room that a thread may grant, by the number of threads. */
 static uint32_t room_budget(void)
 {
@@ -124,17 +143,19 @@ void emp_cache_cold_op(struct emp_cache *cache, uint32_t class_id)
         state->events = 1;
     } else if (++state->events >= EMP_COLD_OPS) {
         state->events = 0;
+        /* order(bin-limit): relaxed; a poke from before says nothing about the rate now */
+        emp_store_relaxed(&state->poked, 0);
         emp_cache_set_room(cache, class_id, emp_cache_first_room(cache, class_id));
     }
 }
 
-/* Pokes one open, hot bin; true when it holds blocks. */
-static bool bin_poke(struct emp_cache *cache, uint32_t class_id, uint32_t now_us)
+/* Pokes one open, hot bin. */
+static void bin_poke(struct emp_cache *cache, uint32_t class_id, uint32_t now_us)
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
 
     if (!emp_cache_is_open(state) || state->room == 0) {
-        return false;
+        return;
     }
     /* order(bin-limit): relaxed; the owner may be in the middle of anything: a poke is only a hint */
     if (emp_load_relaxed(&state->poked) == 0) {
@@ -145,7 +166,6 @@ static bool bin_poke(struct emp_cache *cache, uint32_t class_id, uint32_t now_us
         /* order(bin-limit): relaxed; as above */
         emp_store_relaxed(&cache->view.bins[class_id].limit, emp_cache_base(cache, state));
     }
-    return true;
 }
 
 /* A bin that was poked a tick ago and saw no free since: nobody uses it. */
@@ -170,7 +190,7 @@ static void tick_range(struct emp_cache *cache, uint32_t first, uint32_t limit, 
         if (bin_is_idle(cache, c, now_us)) {
             bin_make_cold(cache, c);
         } else {
-            (void)bin_poke(cache, c, now_us);
+            bin_poke(cache, c, now_us);
         }
     }
 }
@@ -195,8 +215,10 @@ void emp_cache_tick(void)
     struct emp_cache *cache = emp_cache_of(emp_l1_current());
 
     if (cache != NULL && !cache->closing) {
+        emp_cache_enter(cache);
         cache->tick_ms = emp_stopwatch_coarse_ms();
         cache_tick(cache);
+        emp_cache_leave(cache);
     }
 }
 
@@ -216,7 +238,6 @@ void emp_cache_tick_if_due(struct emp_cache *cache)
 /* What a poke of all caches carries. */
 struct poke_round {
     uint32_t now_us;
-    unsigned held;
 };
 
 static void poke_visit(struct emp_cache *cache, void *arg)
@@ -224,16 +245,15 @@ static void poke_visit(struct emp_cache *cache, void *arg)
     struct poke_round *round = arg;
 
     for (uint32_t c = 1; c < EMP_POOL_CLASS_FIRST; c++) {
-        round->held += bin_poke(cache, c, round->now_us);
+        bin_poke(cache, c, round->now_us);
     }
 }
 
-unsigned emp_cache_poke_all(void)
+void emp_cache_poke_all(void)
 {
-    struct poke_round round = {emp_stopwatch_us(), 0};
+    struct poke_round round = {emp_stopwatch_us()};
 
     if (emp_local_options.rate_limits) {
         emp_cache_visit(poke_visit, &round);
     }
-    return round.held;
 }

@@ -19,19 +19,6 @@
 #define EMP_OVERFLOW_KEEP 8u
 #define EMP_HOOK_SLOW_PATHS 16u /* slow paths between two calls of the free hook */
 
-static void cache_enter(struct emp_cache *cache)
-{
-    cache->slow_count++;
-    /* order(cache-busy): relaxed; read only by a forked child, which has this thread's past whole */
-    emp_store_relaxed(&cache->busy, 1);
-}
-
-static void cache_leave(struct emp_cache *cache)
-{
-    /* order(cache-busy): relaxed; as in cache_enter */
-    emp_store_relaxed(&cache->busy, 0);
-}
-
 void emp_cache_set_limit(struct emp_cache *cache, uint32_t class_id)
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
@@ -178,19 +165,20 @@ void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note)
     struct emp_l1_bin *bin = &cache->view.bins[class_id];
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
 
-    cache_enter(cache);
+    emp_cache_enter(cache);
     if (bin->top[-1] != NULL) { /* attaching ran code that filled the bin */
-        cache_leave(cache);
+        emp_cache_leave(cache);
         return *--bin->top;
     }
     if (!emp_cache_is_open(state) && !emp_cache_open_bin(cache, class_id)) {
-        cache_leave(cache);
+        emp_cache_leave(cache);
         return take_one(class_id, note);
     }
     if (state->room == 0) {
         emp_cache_cold_op(cache, class_id);
     }
     state->overflows = 0;
+    emp_cache_note_refill(cache, class_id);
     emp_cache_grow(cache, class_id);
     unsigned count = emp_central_take(class_id, out, refill_want(state, class_id), &home, note);
 
@@ -200,7 +188,7 @@ void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note)
         *bin->top++ = out[i - 1];
     }
     emp_cache_tick_if_due(cache);
-    cache_leave(cache);
+    emp_cache_leave(cache);
     return count != 0 ? out[0] : NULL;
 }
 
@@ -284,7 +272,7 @@ void emp_cache_free_slow(uint32_t class_id, void *ptr, const char *call)
     uint32_t tag = emp_load_relaxed(
         &emp_arena.tags[((uintptr_t)ptr - emp_arena.base) >> EMP_UNIT_SHIFT]);
 
-    cache_enter(cache);
+    emp_cache_enter(cache);
     if ((tag & cache->view.home_bit) != 0) {
         cache_free_away(cache, class_id, ptr, call);
     } else if (!emp_cache_is_open(state) && !emp_cache_open_bin(cache, class_id)) {
@@ -307,7 +295,7 @@ void emp_cache_free_slow(uint32_t class_id, void *ptr, const char *call)
     emp_cache_tick_if_due(cache);
     bool look = cache->slow_count % EMP_HOOK_SLOW_PATHS == 0 && !cache->closing;
 
-    cache_leave(cache);
+    emp_cache_leave(cache);
     if (look) {
         emp_cache_call_free_hook();
     }
@@ -347,9 +335,9 @@ void emp_cache_flush(const char *call)
 
     /* order(cache-busy): relaxed; our own: a report inside a flush, or a signal handler, must not nest */
     if (cache != NULL && emp_load_relaxed(&cache->busy) == 0) {
-        cache_enter(cache);
+        emp_cache_enter(cache);
         emp_cache_empty(cache, call);
-        cache_leave(cache);
+        emp_cache_leave(cache);
     }
 }
 

@@ -140,11 +140,11 @@ unsigned emp_cache_threads(void);
 /* Room (blocks) the calling thread's bin has now; 0 when cold or closed. */
 unsigned emp_cache_room(uint32_t class_id);
 
-/* Samples rates and drains cold bins of the calling thread. now_ms: coarse time. */
+/* Samples rates and drains cold bins of the calling thread. */
 void emp_cache_tick(void);
 
-/* Lowers the limits of every thread's open bins; maintenance. Returns bins that hold blocks. */
-unsigned emp_cache_poke_all(void);
+/* Lowers the limits of every thread's open bins; maintenance. */
+void emp_cache_poke_all(void);
 
 /*
  * Closes the bins of a pool class in every cache: of a new pool (room > 0) or a dead one (0). *dropped,

@@ -73,31 +73,47 @@ bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slo
         emp_store_relaxed(&slab->free[i], emp_bits_mask(left > 64 ? 64 : left));
     }
     slab_write_tags(slab, slab_tag(slab));
-    /* order(slab-magic): relaxed; a hint for inbox takers, see shard.c */
-    emp_store_relaxed(&slab->magic, EMP_SLAB_MAGIC);
+    /* order(slab-magic): release; everything above, for inbox takers with an old entry of this unit */
+    emp_store_release(&slab->magic, EMP_SLAB_MAGIC);
     return true;
 }
 
-void emp_slab_destroy(struct emp_slab *slab)
+void emp_slab_retire(struct emp_slab *slab)
+{
+    emp_assert(slab->magic == EMP_SLAB_MAGIC && slab->list == EMP_LIST_DETACHED);
+    /* order(slab-magic): relaxed; the lock that is held orders it for all later holders */
+    emp_store_relaxed(&slab->magic, EMP_SLAB_ENDING);
+}
+
+void *emp_slab_destroy(struct emp_slab *slab)
 {
     const struct emp_class *info = &emp_classes[slab->class_id];
     size_t unit = emp_slab_number(slab);
     uint64_t *words = slab->free;
+    void *twice = NULL;
 
-    emp_check(slab->magic == EMP_SLAB_MAGIC);
-    /* order(slab-magic): relaxed; a hint for inbox takers, see shard.c */
-    emp_store_relaxed(&slab->magic, 0);
+    emp_check(slab->magic == EMP_SLAB_ENDING);
     slab_write_tags(slab, 0);
-    slab->list = EMP_LIST_DETACHED;
+    for (unsigned w = 0; w < info->words; w++) {
+        uint64_t bits = emp_remote_drain(&slab->remote[w]);
+
+        if (bits != 0) {
+            uintptr_t slot = w * EMP_WORD_BITS + emp_bits_lowest(bits);
+            twice = (void *)(emp_slab_base(slab) + slot * info->geometry.size);
+        }
+    }
     slab->free_count = 0;
+    /* order(slab-magic): relaxed; nobody may use the slab since it was retired */
+    emp_store_relaxed(&slab->magic, 0);
     emp_meta_free(words, bitmap_bytes(info->words) * 2);
     emp_unit_give(unit, info->units);
+    return twice;
 }
 
 void emp_slab_set_owner(struct emp_slab *slab, uint8_t owner)
 {
-    /* order(slab-owner): relaxed; readers who see the old owner take the remote path: always right */
-    emp_store_relaxed(&slab->owner, owner);
+    /* order(slab-owner): release; what holders of the old owner's lock wrote, for the new holders */
+    emp_store_release(&slab->owner, owner);
     slab_write_tags(slab, slab_tag(slab));
 }
 

@@ -20,9 +20,11 @@
 #include "base/config.h"
 #include "slab/size_class.h"
 #include "span/arena.h"
+#include "sync/atomic.h"
 #include "sync/inbox.h"
 
-#define EMP_SLAB_MAGIC 0x45434d53u /* "ECMS" */
+#define EMP_SLAB_MAGIC 0x45434d53u  /* "ECMS": the slab exists */
+#define EMP_SLAB_ENDING 0x45434d45u /* "ECME": retired; only who retired it may touch it */
 
 /* Where a slab is linked. Buckets count from the fullest. */
 enum emp_slab_list {
@@ -55,10 +57,25 @@ struct emp_slab {
     uint32_t next;         /* holder: slab number + 1 */
     uint64_t purged_pages; /* holder: 4 KiB pages given back while all their blocks were free */
     uint8_t offered;       /* holder: its number is in the ring of its class */
-    uint8_t rest[15];
+    uint8_t tick_round;    /* holder: the round of maintenance that saw it last */
+    uint8_t rest[14];
     struct emp_inbox_link inbox; /* second line: any thread */
     uint32_t line_rest[14];
 };
+
+/* True when the slab exists; what its creator wrote is visible then. */
+static inline bool emp_slab_exists(const struct emp_slab *slab)
+{
+    /* order(slab-magic): acquire; pairs with the release at creation */
+    return emp_load_acquire(&slab->magic) == EMP_SLAB_MAGIC;
+}
+
+/* Shard of a slab. Equal to a shard whose lock is held: what earlier holders wrote is visible. */
+static inline uint32_t emp_slab_owner(const struct emp_slab *slab)
+{
+    /* order(slab-owner): acquire; pairs with the release of emp_slab_set_owner */
+    return emp_load_acquire(&slab->owner);
+}
 
 /* Slab by number (the number of its first unit). */
 static inline struct emp_slab *emp_slab_at(size_t number)
@@ -91,8 +108,14 @@ static inline size_t emp_slab_number_of(uintptr_t address, const struct emp_clas
  */
 bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slots);
 
-/* Ends a detached slab whose blocks are all free (or dead with their pool); the units go back. */
-void emp_slab_destroy(struct emp_slab *slab);
+/* Takes a detached slab out of the world, under the lock of its owner: nobody else touches it again. */
+void emp_slab_retire(struct emp_slab *slab);
+
+/*
+ * Ends a retired slab; the units go back. Returns a block that was freed once more while the slab was
+ * ending, or NULL.
+ */
+void *emp_slab_destroy(struct emp_slab *slab);
 
 /* Sets owner and tags; the caller holds the lock of the old owner. */
 void emp_slab_set_owner(struct emp_slab *slab, uint8_t owner);

@@ -306,9 +306,8 @@ size_t emp_arena_take(size_t count, enum emp_chunk_kind kind, bool *zero, bool *
     return index;
 }
 
-void emp_arena_give(size_t index, size_t count, bool dirty)
+void emp_arena_give_locked(size_t index, size_t count, bool dirty)
 {
-    emp_span_lock();
     arena_mark_locked(index, count, EMP_CHUNK_FREE);
     for (size_t i = index; i < index + count; i++) {
         emp_arena.chunks[i].dirty = emp_arena.chunks[i].dirty || dirty;
@@ -318,6 +317,12 @@ void emp_arena_give(size_t index, size_t count, bool dirty)
     if (index < span.lowest_free) {
         span.lowest_free = index;
     }
+}
+
+void emp_arena_give(size_t index, size_t count, bool dirty)
+{
+    emp_span_lock();
+    emp_arena_give_locked(index, count, dirty);
     emp_span_unlock();
 }
 

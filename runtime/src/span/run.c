@@ -198,9 +198,9 @@ static void run_release_locked(size_t index, size_t first, size_t pages)
     run_lowest = index < run_lowest ? index : run_lowest;
     if (map->free_pages == EMP_CHUNK_RUN_PAGES) {
         chunk->runs = NULL;
+        emp_arena_give_locked(index, 1, true);
         emp_span_unlock();
         emp_meta_free(map, sizeof(*map));
-        emp_arena_give(index, 1, true);
     } else {
         emp_span_unlock();
     }
@@ -297,6 +297,7 @@ static size_t run_purge_one_locked(size_t index, const uint64_t *due, size_t *fr
     bits_fill(map->aged, first, length, false);
     map->free_pages += (uint32_t)length;
     map->longest = EMP_CHUNK_RUN_PAGES;
+    run_lowest = index < run_lowest ? index : run_lowest;
     if (ok) {
         emp_span_count_purge(length * EMP_RUN_PAGE_BYTES);
     }
@@ -321,9 +322,9 @@ static size_t run_purge_chunk_locked(size_t index, bool all)
         struct emp_run_map *map = chunk->runs;
 
         chunk->runs = NULL;
+        emp_arena_give_locked(index, 1, true);
         emp_span_unlock();
         emp_meta_free(map, sizeof(*map));
-        emp_arena_give(index, 1, true);
         emp_span_lock();
     }
     return given;

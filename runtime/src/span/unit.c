@@ -110,23 +110,18 @@ void emp_unit_give(size_t unit, unsigned units)
     size_t index = unit / EMP_CHUNK_UNITS;
     struct emp_chunk *chunk = &emp_arena.chunks[index];
     uint32_t mask = (uint32_t)emp_bits_mask(units) << (unit % EMP_CHUNK_UNITS);
-    bool empty = false;
 
     emp_span_lock();
     emp_assert((chunk->free_units & mask) == 0);
     chunk->free_units |= mask;
     chunk->dirty_units |= mask;
     chunk->full_ticks = 0;
-    empty = chunk->free_units == EMP_ALL_UNITS;
     size_t *lowest = &unit_lowest[chunk->kind == EMP_CHUNK_WIDE];
     *lowest = index < *lowest ? index : *lowest;
-    if (empty) {
-        chunk->free_units = 0; /* nobody may claim from it between here and emp_arena_give */
+    if (chunk->free_units == EMP_ALL_UNITS) {
+        emp_arena_give_locked(index, 1, true);
     }
     emp_span_unlock();
-    if (empty) {
-        emp_arena_give(index, 1, true);
-    }
 }
 
 /* Purges the runs of units in mask; no lock held, the units are claimed. */
@@ -169,10 +164,7 @@ static size_t unit_purge_chunk_locked(size_t index, bool all)
     size_t *lowest = &unit_lowest[chunk->kind == EMP_CHUNK_WIDE];
     *lowest = index < *lowest ? index : *lowest;
     if (chunk->free_units == EMP_ALL_UNITS) {
-        chunk->free_units = 0;
-        emp_span_unlock();
-        emp_arena_give(index, 1, true);
-        emp_span_lock();
+        emp_arena_give_locked(index, 1, true);
     }
     return emp_bits_count(done) * EMP_UNIT_BYTES;
 }
