@@ -190,7 +190,8 @@ static size_t large_bytes(const void *ptr)
 static void release_sized(void *ptr, size_t align, size_t size, const char *call)
 {
     uint32_t class_id = class_of(ptr);
-    size_t rounded = align > 16 ? emp_align_up(size == 0 ? 1 : size, align) : size;
+    size_t least = (size == 0 ? 1 : size) + EMP_CANARY_BYTES; /* as emp_allocate_slow */
+    size_t rounded = align > 16 ? emp_align_up(least, align) - EMP_CANARY_BYTES : size;
 
     if (ptr != NULL && class_id != 0 && class_id < EMP_POOL_CLASS_FIRST) {
         if ((uintptr_t)ptr % align != 0) {
