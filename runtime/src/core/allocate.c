@@ -132,7 +132,7 @@ static uint32_t class_for_aligned(size_t size, size_t align)
 
 void *emp_allocate_slow(size_t size, size_t align, bool zero)
 {
-    size_t want = size + EMP_CANARY_BYTES;
+    size_t want = (size == 0 ? 1 : size) + EMP_CANARY_BYTES; /* nobody's usable size is 0 */
     uint32_t class_id = 0;
 
     if (emp_unlikely(!emp_runtime_start())) {

@@ -331,13 +331,13 @@ static void aligned_not_a_power_of_two(void)
 
 static void aligned_more_than_it_is(void)
 {
-    char *block = emp_malloc(48);
+    char *block = emp_malloc(40);
 
     while ((uintptr_t)block % 64 == 0) {
-        block = emp_malloc(48);
+        block = emp_malloc(40);
     }
     misuse_arm(block);
-    emp_free_aligned_sized(block, 64, 48);
+    emp_free_aligned_sized(block, 64, 40);
 }
 
 static void wrong_realloc(void *pointer)

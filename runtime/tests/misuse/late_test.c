@@ -201,8 +201,9 @@ static void misaligned_4(void)
 static void never_allocated(void)
 {
     uintptr_t slab = (uintptr_t)emp_malloc(64) & ~(uintptr_t)0xffff;
+    uintptr_t block_bytes = emp_good_size(64) + (EMP_SECURE ? 8u : 0u);
 
-    wrong_free((void *)(slab + 0x10000 - emp_good_size(64) - (EMP_SECURE ? 8u : 0u)));
+    wrong_free((void *)(slab + (0x10000 / block_bytes - 1) * block_bytes));
 }
 
 static const struct misuse_case cases[] = {

@@ -204,7 +204,9 @@ static void check_report(const struct child_plan *plan, bool late)
 
     (void)snprintf(line, sizeof(line), "libechomem %s error %s %s\n", EMP_VERSION_TEXT, one->code,
                    one->text);
-    assert_memory_equal(text, line, strlen(line));
+    if (strncmp(text, line, strlen(line)) != 0) {
+        fail_msg("expected \"%s\" first in:\n%s", line, text);
+    }
     (void)snprintf(line, sizeof(line), "\n  pointer:     0x%llx\n",
                    (unsigned long long)misuse_notes->pointer);
     misuse_assert_has(text, line);
