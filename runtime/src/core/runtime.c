@@ -35,14 +35,21 @@ _Static_assert(EMP_VIEW_UNIT_SHIFT == EMP_UNIT_SHIFT && EMP_VIEW_BINS == EMP_BIN
 
 bool emp_runtime_annotates;
 
-/* 0: not started, 1: ready to allocate, 2: no memory at start. */
-static uint32_t runtime_state;
+/*
+ * How far the start is. Between USABLE and READY only the starter allocates: the C library may, when it
+ * registers handlers. Another thread that came in then would get a cache that does not end with it.
+ */
+enum { RUNTIME_NONE = 0, RUNTIME_USABLE, RUNTIME_READY, RUNTIME_FAILED };
+static uint32_t runtime_state; /* atomic: runtime-start */
+static EMP_TLS bool runtime_is_starter;
 static struct emp_mutex runtime_lock = EMP_MUTEX_INIT(START);
 
 bool emp_runtime_is_started(void)
 {
     /* order(runtime-start): acquire; everything the starter prepared */
-    return emp_load_acquire(&runtime_state) == 1;
+    uint32_t state = emp_load_acquire(&runtime_state);
+
+    return state == RUNTIME_READY || state == RUNTIME_USABLE;
 }
 
 static void fork_prepare(void)
@@ -91,6 +98,11 @@ static void fork_child(void)
     emp_event_reset_in_child();
     emp_report_reset_in_child();
     emp_cache_fork_child();
+    /* The starter may be gone on its last step: that handlers run at all says the rest is done. */
+    emp_mutex_reset_in_child(&runtime_lock);
+    emp_maintenance_init();
+    /* order(runtime-start): relaxed; the child has one thread */
+    emp_store_relaxed(&runtime_state, RUNTIME_READY);
 }
 
 /* Everything that needs no help of the C library; one thread. */
@@ -121,36 +133,33 @@ static EMP_COLD bool runtime_start_slow(void)
 {
     static const struct emp_fork_hooks hooks = {fork_prepare, fork_parent, fork_child};
 
-    emp_mutex_lock(&runtime_lock);
-    if (runtime_state != 0) {
-        emp_mutex_unlock(&runtime_lock);
-        return runtime_state == 1;
+    if (runtime_is_starter) {
+        return true;
     }
-    bool ok = runtime_prepare();
+    emp_mutex_lock(&runtime_lock);
+    /* order(runtime-start): relaxed; written under the lock */
+    uint32_t found = emp_load_relaxed(&runtime_state);
 
-    /* order(runtime-start): release; see emp_runtime_is_started */
-    emp_store_release(&runtime_state, ok ? 1 : 2);
-    emp_mutex_unlock(&runtime_lock);
-    if (ok) {
-        /* May allocate: the allocator works by now, without caches that end with their thread. */
+    if (found == RUNTIME_NONE) {
+        found = runtime_prepare() ? RUNTIME_USABLE : RUNTIME_FAILED;
+        /* order(runtime-start): release; see emp_runtime_is_started */
+        emp_store_release(&runtime_state, found);
+    }
+    if (found == RUNTIME_USABLE) {
+        runtime_is_starter = true;
         (void)emp_lifecycle_init(emp_cache_on_exit, &hooks);
         emp_maintenance_init();
+        runtime_is_starter = false;
+        found = RUNTIME_READY;
+        /* order(runtime-start): release; whoever sees it finds the exit key made */
+        emp_store_release(&runtime_state, found);
     }
-    return ok;
-}
-
-/*
- * The last of our code in a process that ends by exit or by return from main: what the ending thread
- * freed twice is still in its cache. Other threads may go on, their caches are left alone.
- */
-__attribute__((destructor)) static void runtime_report_at_exit(void)
-{
-    if (emp_runtime_is_started()) {
-        emp_cache_flush("process exit");
-    }
+    emp_mutex_unlock(&runtime_lock);
+    return found == RUNTIME_READY;
 }
 
 bool emp_runtime_start(void)
 {
-    return emp_likely(emp_runtime_is_started()) || runtime_start_slow();
+    /* order(runtime-start): acquire; everything the starter prepared, the exit key included */
+    return emp_likely(emp_load_acquire(&runtime_state) == RUNTIME_READY) || runtime_start_slow();
 }
