@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -50,6 +51,28 @@ static void free_a_stack_address(void)
     puts("went on");
 }
 
+/* What crash reporters do. The report is finished by then, and nothing is locked. */
+static void allocate_and_leave(int number)
+{
+    void *blocks[100];
+
+    (void)number;
+    for (size_t i = 0; i < 100; ++i) {
+        blocks[i] = malloc(i * 700 + 1);
+        CHECK(blocks[i] != NULL);
+    }
+    for (size_t i = 0; i < 100; ++i) {
+        free(blocks[i]);
+    }
+    _exit(7);
+}
+
+static void allocate_in_the_handler_of_a_report(void)
+{
+    CHECK(signal(SIGABRT, allocate_and_leave) != SIG_ERR);
+    free_a_stack_address();
+}
+
 static void leave_standard_error_to_others(void)
 {
     char name[] = "/tmp/echomem-test-XXXXXX";
@@ -74,6 +97,7 @@ static void close_everything(void)
 static const struct child_case cases[] = {
     {"free_foreign_blocks", free_foreign_blocks},
     {"free_a_stack_address", free_a_stack_address},
+    {"allocate_in_the_handler_of_a_report", allocate_in_the_handler_of_a_report},
     {"leave_standard_error_to_others", leave_standard_error_to_others},
     {"close_everything", close_everything},
 };

@@ -74,6 +74,14 @@ static void continue_reports_and_goes_on(void **state)
     assert_string_equal(result.output, "went on\n");
 }
 
+static void a_handler_of_sigabrt_may_allocate(void **state)
+{
+    (void)state;
+    run("allocate_in_the_handler_of_a_report", NULL);
+    assert_int_equal(result.exit_code, 7);
+    assert_non_null(strstr(result.errors, "E1005"));
+}
+
 /* The number 2 belongs to a file of the program by then: the summary must not end up in it. */
 static void the_summary_never_lands_in_a_file_of_the_program(void **state)
 {
@@ -129,6 +137,7 @@ int main(void)
         cmocka_unit_test(ignore_leaves_it_alone),
         cmocka_unit_test(a_stack_address_is_foreign_too),
         cmocka_unit_test(continue_reports_and_goes_on),
+        cmocka_unit_test(a_handler_of_sigabrt_may_allocate),
         cmocka_unit_test(the_summary_never_lands_in_a_file_of_the_program),
         cmocka_unit_test(the_summary_survives_closed_descriptors),
         cmocka_unit_test(json_and_openmetrics_are_pure),

@@ -82,6 +82,7 @@ int main(void)
     static const struct child_program programs[] = {
         {"early_child", NULL, "early_plugin.so"},
         {"loading_child", NULL, NULL},
+        {"contract_child", NULL, "interposer_plugin.so"},
     };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_loader_binds_the_family_to_the_drop_in),

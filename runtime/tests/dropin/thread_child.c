@@ -9,10 +9,12 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "dropin/child_cases.h"
@@ -287,6 +289,30 @@ static void the_main_thread_may_end_first(void)
     pthread_exit(NULL);
 }
 
+static atomic_uint ticks;
+
+static void count_tick(int number)
+{
+    (void)number;
+    atomic_fetch_add(&ticks, 1);
+}
+
+/* A handler that does not allocate may interrupt every instruction of the allocator. */
+static void signals_may_interrupt_anywhere(void)
+{
+    struct sigaction action = {.sa_handler = count_tick, .sa_flags = SA_RESTART};
+    struct itimerval period = {{0, 50}, {0, 50}};
+    struct itimerval never = {{0, 0}, {0, 0}};
+
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    CHECK(setitimer(ITIMER_REAL, &period, NULL) == 0);
+    for (unsigned seed = 0; seed < 20000 && atomic_load(&ticks) < 3000; ++seed) {
+        churn(seed, 300);
+    }
+    CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+    CHECK_SIZE(atomic_load(&ticks), >, 100);
+}
+
 static const struct child_case cases[] = {
     {"thousand_threads_at_once", thousand_threads_at_once},
     {"thread_after_thread", thread_after_thread},
@@ -297,6 +323,7 @@ static const struct child_case cases[] = {
     {"the_first_call_of_a_thread_may_be_free", the_first_call_of_a_thread_may_be_free},
     {"the_smallest_stack_suffices", the_smallest_stack_suffices},
     {"detached_threads_run_while_the_process_ends", detached_threads_run_while_the_process_ends},
+    {"signals_may_interrupt_anywhere", signals_may_interrupt_anywhere},
     {"the_main_thread_may_end_first", the_main_thread_may_end_first},
 };
 
