@@ -24,9 +24,9 @@
 
 /*
  * One mapped block. Invariant: between the slot an address hashes to and its entry no entry is free.
- * While a block is being resized its address carries EMP_LARGE_HELD: nobody finds it, its room in the
- * table stays. Two threads may hold the same address for a moment (the kernel gave it on after the
- * first had moved away); then either entry serves either thread.
+ * While a block is being resized its address carries EMP_LARGE_HELD: nobody finds it, its room
+ * in the table stays. Two threads may hold the same address for a moment (the kernel gave it on after
+ * the first had moved away); then either entry serves either thread.
  */
 struct emp_large_entry {
     uintptr_t address; /* 0: free */
@@ -303,7 +303,7 @@ size_t emp_large_bytes(const void *ptr)
     return bytes;
 }
 
-/* Takes a block out of sight for a resize; its room in the table stays. Address 0: there is none. */
+/* Hides a block for a resize; its room in the table stays. Address 0: there is none. */
 static struct emp_large_entry large_hold(const void *ptr)
 {
     struct emp_large_entry old = {0};

@@ -14,8 +14,8 @@
 #include "os/os_memory.h"
 
 /*
- * Takes a block of at least bytes (> EMP_RUN_MAX, or smaller when the arena is full) aligned to align
- * (power of two). *zero: content reads as zero. *limited: the configured limit refused it.
+ * Takes a block of at least bytes (> EMP_RUN_MAX, or smaller when run chunks are used up) aligned
+ * to align (power of two). *zero: content reads as zero. *limited: the configured limit refused it.
  */
 void *emp_large_take(size_t bytes, size_t align, bool *zero, bool *limited);
 
@@ -28,7 +28,7 @@ size_t emp_large_give(void *ptr);
 /* Usable bytes of the block that starts at ptr; 0 when none does. */
 size_t emp_large_bytes(const void *ptr);
 
-/* Resizes a mapped block, moving pages and not bytes; NULL: not possible, the block is as before. */
+/* Resizes a mapped block, moving pages and not bytes; NULL: not possible, it is as before. */
 void *emp_large_resize(void *ptr, size_t bytes);
 
 /* Fork: the lock of the table. */

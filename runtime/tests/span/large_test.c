@@ -1,9 +1,10 @@
 /*
- * What: the table of mapped blocks finds every block and nothing else while blocks come, go and move;
- *       a full table refuses new blocks, still resizes old ones and serves again after a give; a
- *       lookup costs the same after thousands of blocks; large requests fall back to chunks.
- * How:  random takes, gives and resizes of one-page mappings against a list, from a printed seed; every
- *       entry of the table in use; lookups timed before and after; threads that resize together.
+ * What: the table of mapped blocks finds every block and nothing else while blocks come, go and
+ *       move; a full table refuses new blocks, still resizes old ones and serves again after a
+ *       give; a lookup costs the same after thousands of blocks; large requests fall back to
+ *       chunks.
+ * How:  random takes, gives and resizes of one-page mappings against a list, from a printed seed;
+ *       every entry of the table in use; lookups timed before and after; threads that resize.
  * Shows: [span.proto.large] [span.inv.large-once]
  */
 #include <pthread.h>
@@ -110,9 +111,9 @@ static void a_full_table_refuses_and_still_resizes(void **state)
     assert_int_equal(count, ENTRIES);
     assert_null(take_page(PAGE));
     for (unsigned t = 0; t < THREADS; t++) {
-        assert_int_equal(pthread_create(&threads[t], NULL, resize_to_and_fro,
-                                        &blocks[t * (ENTRIES / THREADS)]),
-                         0);
+        assert_int_equal(
+            pthread_create(&threads[t], NULL, resize_to_and_fro, &blocks[t * (ENTRIES / THREADS)]),
+            0);
     }
     for (unsigned t = 0; t < THREADS; t++) {
         void *failed = NULL;
