@@ -34,12 +34,16 @@ static void *allocate_failed(size_t size, bool limited)
 void *emp_allocate_class(uint32_t class_id, size_t requested)
 {
     struct emp_central_note note = {0};
-    int saved = errno;
-    void *block = emp_cache_refill(class_id, &note);
+    void *block = emp_cache_refill(class_id, &note); /* keeps errno, as every room below does */
 
-    errno = saved;
+    if (emp_likely(block != NULL && !note.expanded)) {
+        return block;
+    }
+    int saved = errno;
+
     emp_event_after_take(class_id, requested, block == NULL, &note,
                          note.limited ? "limit" : "out of memory");
+    errno = saved;
     return block;
 }
 
@@ -166,6 +170,22 @@ uint64_t emp_aligned_requests(void)
     return emp_load_relaxed(&aligned_requests);
 }
 
+void *emp_allocate_small(size_t size)
+{
+    size_t want = size == 0 ? 1 : size;
+
+    /* The plain case of emp_allocate_slow: a thread with a cache, nothing special asked for. */
+    if (emp_likely(emp_l1_current()->attached != 0 && !EMP_SECURE && !emp_runtime_annotates &&
+                   emp_option_value(EMP_OPTION_align) == 0)) {
+        void *block = emp_allocate_class(emp_size_class_of(want), size);
+
+        if (emp_likely(block != NULL)) {
+            return block;
+        }
+    }
+    return emp_allocate_slow(size, 1, false);
+}
+
 void *emp_malloc(size_t size)
 {
     if (emp_likely(size <= EMP_SMALL_MAX) && !EMP_SECURE) {
@@ -174,6 +194,7 @@ void *emp_malloc(size_t size)
         if (emp_likely(block != NULL)) {
             return block;
         }
+        return emp_allocate_small(size);
     }
     return emp_allocate_slow(size, 1, false);
 }

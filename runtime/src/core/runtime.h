@@ -41,6 +41,9 @@ void emp_listeners_fork_prepare(void);
 void emp_listeners_fork_parent(void);
 void emp_listeners_fork_child(void);
 
+/* The slow path of a plain request of at most EMP_SMALL_MAX bytes. Sets errno. */
+void *emp_allocate_small(size_t size);
+
 /* A block of a class; refills; sends events; requested for events. NULL without errno set. */
 void *emp_allocate_class(uint32_t class_id, size_t requested);
 

@@ -29,7 +29,7 @@ struct emp_cache_view {
     uintptr_t arena_bytes;  /* const after init: its size; 0 in the empty cache */
     const uint32_t *tags;   /* const after init: one tag per 64 KiB of the arena */
     uint32_t home_bit;      /* owner only: bit of the shard this thread refills from, in tag position */
-    uint32_t reserved;      /* zero */
+    uint32_t attached;      /* const: 1 in a thread's own cache, 0 in the empty one */
     uint64_t line_rest[4];  /* keeps the bins on lines of their own */
     struct emp_bin bins[EMP_VIEW_BINS]; /* by class id */
 };

@@ -88,7 +88,6 @@ void emp_cache_call_free_hook(void)
 void emp_local_init(void)
 {
     emp_assert(emp_arena.bytes != 0);
-    l1_dead.reserved = 1;
 }
 
 struct emp_cache *emp_cache_of(struct emp_l1 *view)
@@ -213,7 +212,7 @@ static void cache_init(struct emp_cache *cache, unsigned shift, uint8_t scale)
     cache->view.arena_bytes = emp_arena.bytes;
     cache->view.tags = emp_arena.tags;
     cache->view.home_bit = 1u << (8u + emp_shard_current() % 16u);
-    cache->view.reserved = 0;
+    cache->view.attached = 1;
     memset(cache->pools_known, 0, sizeof(cache->pools_known));
     for (uint32_t c = 0; c < EMP_POOL_CLASS_FIRST; c++) {
         bin_close(cache, c, true);

@@ -9,8 +9,19 @@
 #include "local/thread_cache.h"
 #include "sync/atomic.h"
 
-/* The cache to use, attaching the thread if need be; NULL: this thread has none (ending, no memory). */
+/* Attaches the thread if it may have a cache; NULL: it has none (ending, no memory). */
 struct emp_cache *emp_cache_attach(void);
+
+/* The cache to use, attaching the thread if need be; NULL as above. */
+static inline struct emp_cache *emp_cache_get(void)
+{
+    struct emp_l1 *view = emp_l1_current();
+
+    if (emp_likely(view->attached != 0)) {
+        return (struct emp_cache *)(void *)((char *)view - offsetof(struct emp_cache, view));
+    }
+    return emp_cache_attach();
+}
 
 /* The cache of a view that is not one of the static ones; NULL for those. */
 struct emp_cache *emp_cache_of(struct emp_l1 *view);

@@ -19,11 +19,13 @@
 #define EMP_HOT_INTERVAL_US 1000u    /* 1000 operations a second */
 #define EMP_SLOW_SAMPLES 2u          /* slow samples in a row that make a bin cold */
 #define EMP_COLD_WINDOW_US 16000u    /* a cold bin that sees ... */
+#define EMP_FIRST_ROOM_PART 16u      /* of the budget, at most ... */
 #define EMP_FIRST_ROOM_BYTES 2048u   /* room of a bin at first; it doubles ... */
-#define EMP_GROW_EVENTS 2u           /* ... after so many refills and flushes, while all bins ... */
-#define EMP_ALL_ROOM_BYTES (1u << 20) /* ... of all threads together stay near this, each thread ... */
+#define EMP_GROW_PAUSE 192u          /* as a signed byte -64 */
+#define EMP_GROW_EVENTS 2           /* ... after so many refills and flushes, while all bins ... */
+#define EMP_ALL_ROOM_BYTES (512u << 10) /* ... of all threads together stay near this, each thread ... */
 #define EMP_ROOM_BYTES_MAX (256u << 10)  /* ... below this, ... */
-#define EMP_ROOM_BYTES_MIN (8u << 10)   /* ... and never held to less than this */
+#define EMP_ROOM_BYTES_MIN (6u << 10)   /* ... and never held to less than this */
 #define EMP_COLD_OPS 16u             /* ... so many operations within the window is hot */
 
 /* Takes a bin its room and its blocks. */
@@ -49,14 +51,28 @@ void emp_cache_set_room(struct emp_cache *cache, uint32_t class_id, unsigned roo
     emp_cache_set_limit(cache, class_id);
 }
 
+/* Bytes of room that a thread may grant, by the number of threads. */
+static uint32_t room_budget(void)
+{
+    uint32_t budget = EMP_ALL_ROOM_BYTES / (emp_cache_threads() + 1);
+
+    budget = budget > EMP_ROOM_BYTES_MAX ? EMP_ROOM_BYTES_MAX : budget;
+    return budget < EMP_ROOM_BYTES_MIN ? EMP_ROOM_BYTES_MIN : budget;
+}
+
 unsigned emp_cache_first_room(const struct emp_cache *cache, uint32_t class_id)
 {
-    unsigned room = EMP_FIRST_ROOM_BYTES / emp_classes[class_id].geometry.size;
+    uint32_t size = emp_classes[class_id].geometry.size;
+    uint32_t budget = room_budget();
+    uint32_t bytes = budget / EMP_FIRST_ROOM_PART;
     unsigned full = class_id < EMP_POOL_CLASS_FIRST
                         ? cache->size_states[class_id].room_full
                         : cache->pool_states[class_id - EMP_POOL_CLASS_FIRST].room_full;
+    unsigned room = (bytes > EMP_FIRST_ROOM_BYTES ? EMP_FIRST_ROOM_BYTES : bytes) / size;
 
-    room = room < 2 ? 2 : room;
+    if (room < 2) { /* a pair of large blocks where few threads share the budget, one, or none */
+        room = size <= budget / 8 ? 2 : size <= budget / 4;
+    }
     return room > full ? full : room;
 }
 
@@ -79,20 +95,12 @@ void emp_cache_note_refill(struct emp_cache *cache, uint32_t class_id)
     }
 }
 
-/* Bytes of room that a thread may grant, by the number of threads. */
-static uint32_t room_budget(void)
-{
-    uint32_t budget = EMP_ALL_ROOM_BYTES / (emp_cache_threads() + 1);
-
-    budget = budget > EMP_ROOM_BYTES_MAX ? EMP_ROOM_BYTES_MAX : budget;
-    return budget < EMP_ROOM_BYTES_MIN ? EMP_ROOM_BYTES_MIN : budget;
-}
-
 void emp_cache_grow(struct emp_cache *cache, uint32_t class_id)
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
 
-    if (state->room == 0 || state->room == state->room_full || ++state->events < EMP_GROW_EVENTS) {
+    if (state->room == 0 || state->room == state->room_full ||
+        (int8_t)++state->events < EMP_GROW_EVENTS) {
         return;
     }
     uint32_t size = emp_classes[class_id].geometry.size;
@@ -102,6 +110,8 @@ void emp_cache_grow(struct emp_cache *cache, uint32_t class_id)
     room = room > state->room_full ? state->room_full : room;
     if (cache->room_bytes + (room - state->room) * size <= room_budget()) {
         emp_cache_set_room(cache, class_id, room);
+    } else {
+        state->events = EMP_GROW_PAUSE; /* ask again only after many more events */
     }
 }
 

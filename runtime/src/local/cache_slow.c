@@ -134,14 +134,20 @@ void emp_cache_give_oldest(struct emp_cache *cache, uint32_t class_id, unsigned 
     }
 }
 
-/* How many blocks a refill asks for: half the room, one when cold. */
+/* How many blocks a refill asks for: three quarters of the room, one when cold. */
 static unsigned refill_want(const struct emp_bin_state *state, uint32_t class_id)
 {
     unsigned batch = emp_classes[class_id].batch;
-    unsigned want = batch != 0 && batch < state->room ? batch : state->room / 2u;
+    unsigned want = batch != 0 && batch < state->room ? batch : state->room - state->room / 4u;
 
     want = want < 1 ? 1 : want;
     return want > EMP_TAKE_MAX ? EMP_TAKE_MAX : want;
+}
+
+/* Home is the shard of the processor the thread runs on, as of its last slow path. */
+static void cache_set_home(struct emp_cache *cache)
+{
+    cache->view.home_bit = 1u << (8u + emp_shard_current() % 16u);
 }
 
 /* One block without a cache. */
@@ -155,7 +161,7 @@ static void *take_one(uint32_t class_id, struct emp_central_note *note)
 
 void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note)
 {
-    struct emp_cache *cache = emp_cache_attach();
+    struct emp_cache *cache = emp_cache_get();
     void *out[EMP_TAKE_ROOM];
     uint32_t home = 0;
 
@@ -182,7 +188,7 @@ void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note)
     emp_cache_grow(cache, class_id);
     unsigned count = emp_central_take(class_id, out, refill_want(state, class_id), &home, note);
 
-    cache->view.home_bit = 1u << (8u + home % 16u);
+    cache_set_home(cache);
     /* Lowest address on top: blocks leave in ascending order and come back as runs. */
     for (unsigned i = count; i > 1; i--) {
         *bin->top++ = out[i - 1];
@@ -259,7 +265,7 @@ static void cache_overflow(struct emp_cache *cache, uint32_t class_id, const cha
 
 void emp_cache_free_slow(uint32_t class_id, void *ptr, const char *call)
 {
-    struct emp_cache *cache = emp_cache_attach();
+    struct emp_cache *cache = emp_cache_get();
     void *one[1] = {ptr};
 
     if (emp_unlikely(cache == NULL)) {
@@ -273,6 +279,7 @@ void emp_cache_free_slow(uint32_t class_id, void *ptr, const char *call)
         &emp_arena.tags[((uintptr_t)ptr - emp_arena.base) >> EMP_UNIT_SHIFT]);
 
     emp_cache_enter(cache);
+    cache_set_home(cache);
     if ((tag & cache->view.home_bit) != 0) {
         cache_free_away(cache, class_id, ptr, call);
     } else if (!emp_cache_is_open(state) && !emp_cache_open_bin(cache, class_id)) {

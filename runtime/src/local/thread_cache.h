@@ -36,7 +36,7 @@ struct emp_l1 {
     uintptr_t arena_bytes;
     const uint32_t *tags;
     uint32_t home_bit;
-    uint32_t reserved;
+    uint32_t attached; /* 1 in a thread's own cache, 0 in the static ones */
     uint64_t line_rest[4];
     struct emp_l1_bin bins[EMP_BINS];
 };

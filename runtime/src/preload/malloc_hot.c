@@ -26,6 +26,7 @@ void *malloc(size_t size)
         if (emp_likely(block != NULL)) {
             return block;
         }
+        return emp_allocate_small(size);
     }
     return emp_allocate_slow(size, 1, false);
 }
