@@ -105,8 +105,10 @@ static void a_batch_leaves_the_shared_tiers_and_returns_to_them(void **state)
     assert_int_equal(emp_pool_get_stats(pool, &stats), EMP_OK);
     assert_int_equal(stats.allocations, 960);
     assert_int_equal(stats.cached, 0);
-    /* 960 blocks in 64-bit words: single refills of the bin would have been far more */
-    assert_true(stats.l2_hits + stats.l3_hits <= 40);
+    if (!EMP_SECURE && !EMP_AUDIT) { /* those take every block by itself */
+        /* 960 blocks in 64-bit words: single refills of the bin would have been far more */
+        assert_true(stats.l2_hits + stats.l3_hits <= 40);
+    }
     emp_pool_free_batch(pool, blocks, 960);
     emp_park();
     assert_int_equal(emp_pool_get_stats(pool, &stats), EMP_OK);
