@@ -37,8 +37,10 @@ static struct {
     uint64_t last_ns;   /* guarded by lock: last round that aged memory */
 } maintenance = {.lock = EMP_MUTEX_INIT(TICK)};
 
+/* Pages inside a slab: a huge page there would be filled again behind our back. */
 static bool give_pages(void *base, size_t bytes)
 {
+    (void)emp_unit_withdraw_advice(base);
     bool ok = emp_os_purge(base, bytes);
 
     if (ok) {
@@ -54,6 +56,7 @@ static size_t round_purge(bool all, bool *more)
     struct emp_span_counts counts;
 
     emp_shard_tick(all, emp_stopwatch_ns(), give_pages, &result);
+    (void)emp_unit_withdraw_sparse();
     result.given_bytes += emp_unit_purge(all);
     result.given_bytes += emp_run_purge(all);
     result.given_bytes += emp_arena_purge(all);

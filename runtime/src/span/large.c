@@ -23,10 +23,10 @@
 #define EMP_LARGE_SHIFT   ((size_t)0xff) /* the part of `mapping` that is no bytes */
 
 /*
- * One mapped block. Invariant: between the slot an address hashes to and its entry no entry is free.
- * While a block is being resized its address carries EMP_LARGE_HELD: nobody finds it, its room
- * in the table stays. Two threads may hold the same address for a moment (the kernel gave it on after
- * the first had moved away); then either entry serves either thread.
+ * One mapped block. Invariant: no entry is free between the slot an address hashes to and its own.
+ * While a block is being resized its address carries EMP_LARGE_HELD: nobody finds it, but its room
+ * in the table stays. Two threads may hold the same address for a moment, when the kernel gave it
+ * on after the first had moved away; then either entry serves either thread.
  */
 struct emp_large_entry {
     uintptr_t address; /* 0: free */

@@ -25,6 +25,15 @@ size_t emp_unit_purge(bool all);
 /* Asks for huge pages on chunks that have been full for `ticks` rounds; returns chunks advised. */
 size_t emp_unit_advise_dense(uint32_t ticks);
 
+/*
+ * Takes the advice back from the chunk of an address in the arena, before some of its pages are
+ * given back: the kernel would fill the holes again. True: the chunk had been advised.
+ */
+bool emp_unit_withdraw_advice(const void *inside);
+
+/* The same for every advised chunk that is no longer full of slabs; returns how many there were. */
+size_t emp_unit_withdraw_sparse(void);
+
 /* Number of units below the highest chunk ever used; for walks. */
 size_t emp_unit_limit(void);
 
