@@ -182,6 +182,60 @@ static void switches_and_texts_are_answered(void)
     CHECK_SIZE(mallctl("prof.active", NULL, NULL, NULL, 0), ==, ENOENT);
 }
 
+/* Every name that has a value gives one of its own size and refuses a byte more. */
+static void every_name_answers_in_its_type(void)
+{
+    static const struct {
+        const char *name;
+        size_t bytes;
+    } names[] = {
+        {"max_background_threads", sizeof(size_t)},
+        {"config.cache_oblivious", sizeof(bool)},
+        {"config.debug", sizeof(bool)},
+        {"config.fill", sizeof(bool)},
+        {"config.lazy_lock", sizeof(bool)},
+        {"config.malloc_conf", sizeof(char *)},
+        {"config.stats", sizeof(bool)},
+        {"config.utrace", sizeof(bool)},
+        {"config.xmalloc", sizeof(bool)},
+        {"opt.abort", sizeof(bool)},
+        {"opt.background_thread", sizeof(bool)},
+        {"opt.narenas", sizeof(unsigned)},
+        {"opt.retain", sizeof(bool)},
+        {"opt.tcache", sizeof(bool)},
+        {"opt.zero", sizeof(bool)},
+        {"thread.arena", sizeof(unsigned)},
+        {"thread.tcache.enabled", sizeof(bool)},
+        {"arenas.quantum", sizeof(size_t)},
+        {"arenas.bin.0.nregs", sizeof(uint32_t)},
+        {"arenas.bin.0.slab_size", sizeof(size_t)},
+        {"arena.0.initialized", sizeof(bool)},
+        {"stats.arenas.0.nthreads", sizeof(unsigned)},
+        {"stats.arenas.0.mapped", sizeof(size_t)},
+        {"stats.arenas.4096.resident", sizeof(size_t)},
+        {"stats.arenas.0.large.allocated", sizeof(size_t)},
+    };
+    char value[16];
+
+    for (size_t i = 0; i < CASE_COUNT(names); ++i) {
+        size_t bytes = names[i].bytes;
+        int error = mallctl(names[i].name, value, &bytes, NULL, 0);
+
+        if (error != 0) {
+            fprintf(stderr, "%s: %d\n", names[i].name, error);
+        }
+        CHECK_SIZE(error, ==, 0);
+        ++bytes;
+        CHECK_SIZE(mallctl(names[i].name, value, &bytes, NULL, 0), ==, EINVAL);
+        CHECK_SIZE(bytes, ==, names[i].bytes);
+    }
+    CHECK_SIZE(mallctl("thread.idle", NULL, NULL, NULL, 0), ==, 0);
+    CHECK_SIZE(mallctl("arena.77.decay", NULL, NULL, NULL, 0), ==, EFAULT);
+    CHECK_SIZE(mallctl("stats.arenas.77.mapped", NULL, NULL, NULL, 0), ==, ENOENT);
+    CHECK_SIZE(mallctl("arenas.bin.9999.nregs", NULL, NULL, NULL, 0), ==, ENOENT);
+    CHECK_SIZE(mallctl("arenas.bin.9999.slab_size", NULL, NULL, NULL, 0), ==, ENOENT);
+}
+
 static void extended_calls_keep_alignment_and_zeros(void)
 {
     for (int log2 = 0; log2 <= 16; ++log2) {
@@ -239,6 +293,7 @@ static void print_reaches_the_callback(void)
     stats_print(keep, printed, "J");
     CHECK(strncmp(printed, "{\"jemalloc\":{", 13) == 0);
     CHECK(strstr(printed, "\"allocated\":") != NULL);
+    stats_print(NULL, NULL, "");
 }
 
 static const struct child_case cases[] = {
@@ -247,6 +302,7 @@ static const struct child_case cases[] = {
     {"errors_are_those_of_jemalloc", errors_are_those_of_jemalloc},
     {"names_and_numbers_lead_to_the_same", names_and_numbers_lead_to_the_same},
     {"switches_and_texts_are_answered", switches_and_texts_are_answered},
+    {"every_name_answers_in_its_type", every_name_answers_in_its_type},
     {"extended_calls_keep_alignment_and_zeros", extended_calls_keep_alignment_and_zeros},
     {"extended_calls_tell_sizes", extended_calls_tell_sizes},
     {"print_reaches_the_callback", print_reaches_the_callback},

@@ -4,6 +4,8 @@
  * Owner:   tests of the drop-in. [tool.req.verbs] [tool.req.which] [tool.req.run]
  *          [tool.req.check]
  */
+#include <elf.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -23,6 +25,7 @@
 #define WORDS_MAX 8
 
 static struct program_result result;
+static const char *variable; /* NAME=VALUE that the next runs get; NULL: none */
 
 /* Runs echomem with the words of a line; a word may be a path. */
 static void echomem(const char *line)
@@ -30,7 +33,7 @@ static void echomem(const char *line)
     static char copy[2 * PROGRAM_PATH_BYTES];
     char drop_in[PROGRAM_PATH_BYTES + sizeof("ECHOMEM_MALLOC_SO=")];
     const char *argv[WORDS_MAX + 2] = {program_beside("../echomem"), NULL};
-    const char *const environment[] = {drop_in, NULL};
+    const char *const environment[] = {drop_in, variable, NULL};
     struct program_request request = {argv, environment, NULL, 0};
     char *rest = NULL;
     size_t count = 1;
@@ -200,6 +203,227 @@ static void run_serves_and_passes_the_exit_code_on(void **state)
     assert_int_equal(result.exit_code, 1);
 }
 
+/* A copy of /bin/true of which bytes can be changed; removed by the caller. */
+struct specimen {
+    char path[64];
+    int fd;
+};
+
+static void make_specimen(struct specimen *specimen)
+{
+    const char *const argv[] = {"cp", "/bin/true", specimen->path, NULL};
+    struct program_request request = {argv, NULL, NULL, 0};
+
+    (void)snprintf(specimen->path, sizeof(specimen->path), "/tmp/echomem-test-XXXXXX");
+    specimen->fd = mkstemp(specimen->path);
+    assert_true(specimen->fd >= 0);
+    assert_true(program_run(&request, &result));
+    assert_int_equal(fchmod(specimen->fd, 0755), 0);
+}
+
+/* Asks a verb about the specimen and removes it. */
+static void ask_and_remove(struct specimen *specimen, const char *verb)
+{
+    char line[128];
+
+    (void)snprintf(line, sizeof(line), "%s %s", verb, specimen->path);
+    (void)close(specimen->fd); /* nobody executes a file that is open for writing */
+    echomem(line);
+    (void)unlink(specimen->path);
+}
+
+/* The program header of a type in the specimen. */
+static off_t find_segment(const struct specimen *specimen, Elf64_Word type, Elf64_Phdr *segment)
+{
+    Elf64_Ehdr header;
+
+    assert_int_equal(pread(specimen->fd, &header, sizeof(header), 0), sizeof(header));
+    for (unsigned i = 0; i < header.e_phnum; ++i) {
+        off_t at = (off_t)(header.e_phoff + i * sizeof(*segment));
+
+        assert_int_equal(pread(specimen->fd, segment, sizeof(*segment), at), sizeof(*segment));
+        if (segment->p_type == type) {
+            return at;
+        }
+    }
+    fail();
+    return 0;
+}
+
+/* Without the request for a loader a program is loaded by the kernel alone. */
+static void static_programs_are_told_apart(void **state)
+{
+    static const char *const verbs[] = {"check", "which", "run"};
+    static const int codes[] = {1, 0, -1};
+
+    (void)state;
+    for (size_t i = 0; i < 3; ++i) {
+        struct specimen specimen;
+        Elf64_Phdr segment;
+        off_t at;
+
+        make_specimen(&specimen);
+        at = find_segment(&specimen, PT_INTERP, &segment);
+        segment.p_type = PT_NULL;
+        assert_int_equal(pwrite(specimen.fd, &segment, sizeof(segment), at), sizeof(segment));
+        ask_and_remove(&specimen, verbs[i]);
+        if (codes[i] >= 0) {
+            assert_int_equal(result.exit_code, codes[i]);
+        }
+        assert_true(strstr(result.output, "statically") != NULL ||
+                    strstr(result.errors, "statically") != NULL);
+    }
+}
+
+static void programs_of_other_machines_are_told_apart(void **state)
+{
+    static const char *const verbs[] = {"check", "which", "run"};
+    static const int codes[] = {1, 125, 126};
+
+    (void)state;
+    for (size_t i = 0; i < 3; ++i) {
+        struct specimen specimen;
+        Elf64_Half machine = EM_S390;
+
+        make_specimen(&specimen);
+        assert_int_equal(
+            pwrite(specimen.fd, &machine, sizeof(machine), offsetof(Elf64_Ehdr, e_machine)),
+            sizeof(machine));
+        ask_and_remove(&specimen, verbs[i]);
+        assert_int_equal(result.exit_code, codes[i]);
+    }
+}
+
+static void a_loader_that_is_missing_is_reported(void **state)
+{
+    static const char *const verbs[] = {"check", "which"};
+    static const int codes[] = {1, 125};
+
+    (void)state;
+    for (size_t i = 0; i < 2; ++i) {
+        struct specimen specimen;
+        Elf64_Phdr segment;
+
+        make_specimen(&specimen);
+        (void)find_segment(&specimen, PT_INTERP, &segment);
+        assert_int_equal(pwrite(specimen.fd, "/NO", 3, (off_t)segment.p_offset), 3);
+        ask_and_remove(&specimen, verbs[i]);
+        assert_int_equal(result.exit_code, codes[i]);
+        assert_non_null(strstr(i == 0 ? result.output : result.errors, "cannot load it"));
+    }
+}
+
+/* Tables that point outside the file must not be followed. */
+static void damaged_files_are_survived(void **state)
+{
+    static const struct {
+        size_t offset;
+        size_t bytes;
+    } fields[] = {
+        {offsetof(Elf64_Ehdr, e_phoff), sizeof(Elf64_Off)},
+        {offsetof(Elf64_Ehdr, e_shoff), sizeof(Elf64_Off)},
+        {offsetof(Elf64_Ehdr, e_phentsize), sizeof(Elf64_Half)},
+        {offsetof(Elf64_Ehdr, e_shentsize), sizeof(Elf64_Half)},
+        {offsetof(Elf64_Ehdr, e_shstrndx), sizeof(Elf64_Half)},
+        {offsetof(Elf64_Ehdr, e_phnum), sizeof(Elf64_Half)},
+        {offsetof(Elf64_Ehdr, e_shnum), sizeof(Elf64_Half)},
+    };
+    static const unsigned char ones[8] = {255, 255, 255, 255, 255, 255, 255, 255};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); ++i) {
+        struct specimen specimen;
+
+        make_specimen(&specimen);
+        assert_int_equal(pwrite(specimen.fd, ones, fields[i].bytes, (off_t)fields[i].offset),
+                         fields[i].bytes);
+        ask_and_remove(&specimen, "check");
+        assert_true(result.exit_code <= 1);
+    }
+    for (off_t bytes = 0; bytes < 5000; bytes = bytes * 2 + 30) {
+        struct specimen specimen;
+
+        make_specimen(&specimen);
+        assert_int_equal(ftruncate(specimen.fd, bytes), 0);
+        ask_and_remove(&specimen, "check");
+        assert_true(result.exit_code <= 1 || result.exit_code == 125);
+    }
+}
+
+/* Writes a text into an executable file and asks a verb about it. */
+static void ask_about_text(const char *text, const char *verb)
+{
+    struct specimen specimen;
+
+    make_specimen(&specimen);
+    assert_int_equal(ftruncate(specimen.fd, 0), 0);
+    assert_int_equal(pwrite(specimen.fd, text, strlen(text), 0), strlen(text));
+    ask_and_remove(&specimen, verb);
+}
+
+static void scripts_are_followed(void **state)
+{
+    (void)state;
+    ask_about_text("#!/bin/sh\nexit 0\n", "check");
+    assert_int_equal(result.exit_code, 0);
+    assert_non_null(strstr(result.output, "is a script run by /bin/sh"));
+    ask_about_text("#! /usr/bin/env sh\nexit 0\n", "check");
+    assert_int_equal(result.exit_code, 0);
+    ask_about_text("#!/no/such/program\n", "check");
+    assert_int_equal(result.exit_code, 127);
+    ask_about_text("#! \n", "check");
+    assert_int_equal(result.exit_code, 125);
+    ask_about_text("#!/bin/sh\nexit 0\n", "which");
+    assert_int_equal(result.exit_code, 125);
+    ask_about_text("no program at all\n", "check");
+    assert_int_equal(result.exit_code, 125);
+}
+
+static void the_drop_in_is_found_or_missed_with_one_line(void **state)
+{
+    (void)state;
+    variable = "ECHOMEM_MALLOC_SO=/no/such/file";
+    echomem("run true");
+    assert_int_equal(result.exit_code, 125);
+    assert_non_null(strstr(result.errors, "ECHOMEM_MALLOC_SO=/no/such/file: "));
+    echomem("check ls");
+    assert_int_equal(result.exit_code, 125);
+    variable = "ECHOMEM_MALLOC_SO=";
+    echomem("run --stats -- ls /");
+    assert_int_equal(result.exit_code, 0);
+    assert_true(program_served(result.errors) > 0);
+    variable = NULL;
+}
+
+static void what_is_preloaded_already_stays(void **state)
+{
+    char preload[PROGRAM_PATH_BYTES + sizeof("LD_PRELOAD=")];
+
+    (void)state;
+    (void)snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", program_beside("early_plugin.so"));
+    variable = preload;
+    echomem("run printenv LD_PRELOAD");
+    variable = NULL;
+    assert_int_equal(result.exit_code, 0);
+    assert_non_null(strstr(result.output, "libechomem_malloc.so:"));
+    assert_non_null(strstr(result.output, "early_plugin.so\n"));
+}
+
+static void paths_are_searched_as_execvp_does(void **state)
+{
+    (void)state;
+    variable = "PATH=/no/such/folder::/dev:/bin";
+    echomem("run true");
+    assert_int_equal(result.exit_code, 0);
+    echomem("run null");
+    assert_int_equal(result.exit_code, 126);
+    variable = NULL;
+    echomem("which -p 999999999");
+    assert_int_equal(result.exit_code, 125);
+    echomem("which -p 12x");
+    assert_int_equal(result.exit_code, 125);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +437,14 @@ int main(void)
         cmocka_unit_test(check_says_yes_for_ordinary_programs),
         cmocka_unit_test(check_says_no_for_privileged_programs),
         cmocka_unit_test(run_serves_and_passes_the_exit_code_on),
+        cmocka_unit_test(static_programs_are_told_apart),
+        cmocka_unit_test(programs_of_other_machines_are_told_apart),
+        cmocka_unit_test(a_loader_that_is_missing_is_reported),
+        cmocka_unit_test(damaged_files_are_survived),
+        cmocka_unit_test(scripts_are_followed),
+        cmocka_unit_test(the_drop_in_is_found_or_missed_with_one_line),
+        cmocka_unit_test(what_is_preloaded_already_stays),
+        cmocka_unit_test(paths_are_searched_as_execvp_does),
     };
 
     return cmocka_run_group_tests_name("command echomem", tests, NULL, NULL);
