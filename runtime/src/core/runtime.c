@@ -140,7 +140,7 @@ static EMP_COLD bool runtime_start_slow(void)
     /* order(runtime-start): relaxed; written under the lock */
     uint32_t found = emp_load_relaxed(&runtime_state);
 
-    if (found == RUNTIME_NONE) {
+    if (found == RUNTIME_NONE || found == RUNTIME_FAILED) { /* memory may be there by now */
         found = runtime_prepare() ? RUNTIME_USABLE : RUNTIME_FAILED;
         /* order(runtime-start): release; see emp_runtime_is_started */
         emp_store_release(&runtime_state, found);

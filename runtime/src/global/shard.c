@@ -21,9 +21,11 @@ _Static_assert(sizeof(struct emp_shard_class) % 8 == 0, "an array of them stays 
 
 static bool shard_make(uint32_t index)
 {
-    /* 256 classes are larger than one meta block: the classes are laid out by the span's own pages. */
+    /* 256 classes are larger than one meta block: the classes are laid out by the span's own pages.
+       */
     size_t bytes = sizeof(struct emp_shard);
-    void *memory = emp_meta_alloc_pages(bytes);
+    /* A start that failed half way is tried again: what it has made stays. */
+    void *memory = emp_shards[index] != NULL ? emp_shards[index] : emp_meta_alloc_pages(bytes);
 
     if (memory == NULL) {
         return false;
@@ -32,9 +34,6 @@ static bool shard_make(uint32_t index)
 
     shard->index = index;
     emp_mutex_init(&shard->lock, EMP_RANK_SHARD);
-    for (unsigned c = 0; c < EMP_BINS; c++) {
-        shard->classes[c].warm_mask = 31;
-    }
     emp_shards[index] = shard;
     return true;
 }
@@ -57,8 +56,7 @@ bool emp_shard_init(unsigned cpus)
         return false;
     }
     for (unsigned c = 0; c < EMP_BINS; c++) {
-        emp_ring_init(&rings[c]);
-        emp_rings[c] = &rings[c];
+        emp_rings[c] = &rings[c]; /* zeroed memory is an empty ring */
     }
     emp_shard_count = count;
     return true;
@@ -131,7 +129,8 @@ void emp_shard_unlink(struct emp_shard_class *class_state, struct emp_slab *slab
 void emp_shard_notify(struct emp_slab *slab)
 {
     if (emp_inbox_mark(&slab->inbox)) {
-        uint32_t owner = emp_slab_owner(slab); /* a stale one forwards the slab to the right shard */
+        /* a stale one forwards the slab to the right shard */
+        uint32_t owner = emp_slab_owner(slab);
 
         emp_inbox_push(&emp_shards[owner]->inbox, &slab->inbox,
                        (uint32_t)emp_slab_number(slab) + 1);
@@ -192,10 +191,13 @@ void emp_shard_notify_all(size_t unit_limit)
     for (size_t unit = 0; unit < unit_limit; unit++) {
         struct emp_slab *slab = emp_slab_at(unit);
 
+        /* Ended slabs too: their unit will be a slab again. Untouched pages stay shared. */
+        if ((slab->inbox.queued | slab->inbox.next) != 0) {
+            slab->inbox = (struct emp_inbox_link){0, 0};
+        }
         if (emp_arena.tags[unit] == 0 || !emp_slab_exists(slab)) {
             continue;
         }
-        slab->inbox = (struct emp_inbox_link){0, 0};
         if (emp_bitmap_ops.find_nonzero(slab->remote, emp_classes[slab->class_id].words, 0) <
             emp_classes[slab->class_id].words) {
             emp_shard_notify(slab);
