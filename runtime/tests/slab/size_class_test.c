@@ -1,8 +1,9 @@
 /*
- * What: every size gets the smallest class that fits; the twelve sizes of the model are exact classes; no
- *       request of 16 bytes or more is less than 16-aligned; the mean waste stays small; rounding to
- *       lines gives lines; a pool class has the geometry that it was defined with.
- * How:  every size from 0 to 32 KiB against a linear search.
+ * What:  every size gets the smallest class that fits; the twelve sizes of the model are exact
+ *       classes; no request of 16 bytes or more is less than 16-aligned; the mean waste stays
+ *       small; rounding to lines gives lines; a pool class has the geometry that it was defined
+ *       with.
+ * How:   every size from 0 to 32 KiB against a linear search.
  * Shows: [slab.req.classes]
  */
 #include <setjmp.h>

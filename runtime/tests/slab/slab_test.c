@@ -1,9 +1,9 @@
 /*
- * What: a new slab has all its slots free and its tags written; remote blocks come home when it is
- *       drained, a block freed twice is named and counted once; pages are claimed and restored with the
- *       blocks that touch them; the tags follow the owner; an ended slab leaves no tag; the audit finds
- *       what is broken.
- * How:  one slab of each class; counts compared with the set bits after every step.
+ * What:  a new slab has all its slots free and its tags written; remote blocks come home when it
+ *       is drained, a block freed twice is named and counted once; pages are claimed and restored
+ *       with the blocks that touch them; the tags follow the owner; an ended slab leaves no tag;
+ *       the audit finds what is broken.
+ * How:   one slab of each class; counts compared with the set bits after every step.
  * Shows: [slab.inv.counts] [slab.inv.tag] [slab.proto.owner]
  */
 #include <setjmp.h>

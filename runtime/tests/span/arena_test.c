@@ -1,11 +1,12 @@
 /*
- * What: the tag of every unit can be read before anything is in use; chunks and units are given to one
- *       taker at a time, come back, and read as zero after a purge; the limit holds; the counters are
- *       the sums of what was taken; a freed block of the metadata allocator stays readable.
- * How:  random takes, gives and purges of chunks and units against a naive map of owners, every piece
- *       marked at its ends, from a printed seed.
+ * What:  the tag of every unit can be read before anything is in use; chunks and units are given
+ *       to one taker at a time, come back, and read as zero after a purge; the limit holds; the
+ *       counters are the sums of what was taken; a freed block of the metadata allocator stays
+ *       readable.
+ * How:   random takes, gives and purges of chunks and units against a naive map of owners, every
+ *       piece marked at its ends, from a printed seed.
  * Shows: [span.inv.tag-readable] [span.inv.meta-mapped] [span.proto.chunk] [span.proto.unit]
- *        [span.req.limit] [span.req.counts]
+ *       [span.req.limit] [span.req.counts]
  */
 #include <setjmp.h>
 #include <stdarg.h>

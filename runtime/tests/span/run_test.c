@@ -1,8 +1,9 @@
 /*
- * What: a run in use begins where it says and is as long as it says; its pages are nobody else's; it
- *       grows and shrinks where it is; what is reported as zero is zero, also after purges.
- * How:  random takes, gives, resizes and purges against a naive map of pages, from a printed seed; after
- *       each give the run is asked for again.
+ * What:  a run in use begins where it says and is as long as it says; its pages are nobody
+ *       else's; it grows and shrinks where it is; what is reported as zero is zero, also after
+ *       purges.
+ * How:   random takes, gives, resizes and purges against a naive map of pages, from a printed
+ *       seed; after each give the run is asked for again.
  * Shows: [span.proto.run] [span.inv.run-length]
  */
 #include <setjmp.h>
