@@ -6,8 +6,9 @@
  *   call and detach when they end.
  * Threads: every function may be called by any thread at any time unless it says otherwise; none is
  *   async-signal-safe.
- * Errors: allocation returns NULL and sets errno; other calls return enum emp_status. Misuse (double
- *   free, foreign pointer ...) is reported on standard error with a stable code, then aborts.
+ * Errors: allocation returns NULL and sets errno; other calls return enum emp_status. Misuse
+ *   (double free, foreign pointer ...) is reported on standard error with a stable code, then
+ *   aborts.
  */
 #ifndef EMP_CORE_ADVANCED_MEMORY_POOL_H
 #define EMP_CORE_ADVANCED_MEMORY_POOL_H
@@ -31,8 +32,8 @@ EMP_API void *emp_malloc(size_t size) EMP_API_MALLOC;
  * Allocates count * size zeroed bytes.
  * @param count elements. @param size bytes of one; the product must not overflow.
  * @returns a zeroed block owned by the caller, or NULL.
- * Errors: errno ENOMEM. Threads: any. Cost: as emp_malloc plus clearing; fresh pages are known to be
- *   zero and not cleared. Since: 0.1. Source: row B10.
+ * Errors: errno ENOMEM. Threads: any. Cost: as emp_malloc plus clearing; fresh pages are known to
+ *   be zero and not cleared. Since: 0.1. Source: row B10.
  */
 EMP_API void *emp_calloc(size_t count, size_t size) EMP_API_MALLOC;
 
@@ -65,9 +66,11 @@ EMP_API void emp_free_sized(void *ptr, size_t size);
 
 /**
  * Frees an aligned block whose size and alignment the caller knows.
- * @param ptr a live block or NULL. @param align as requested, bytes. @param size as requested, bytes.
+ * @param ptr a live block or NULL. @param align as requested, bytes. @param size as requested,
+ * bytes.
  * @returns nothing; errno is kept.
- * Errors: mismatch is reported. Threads: any. Cost: O(1). Since: 0.1. Source: C23 free_aligned_sized.
+ * Errors: mismatch is reported. Threads: any. Cost: O(1). Since: 0.1. Source: C23
+ *         free_aligned_sized.
  */
 EMP_API void emp_free_aligned_sized(void *ptr, size_t align, size_t size);
 
@@ -131,7 +134,8 @@ EMP_API struct emp_pool_config emp_pool_config_default(size_t object_size);
  * Errors: EMP_ERR_INVALID (a field out of range), EMP_ERR_EXISTS (name), EMP_ERR_LIMIT (189 pools
  *   exist), EMP_ERR_NOMEM. Threads: any. Cost: O(threads). Since: 0.1. Source: rows A8, C10.
  */
-EMP_API enum emp_status emp_pool_create(const struct emp_pool_config *config, struct emp_pool **out);
+EMP_API enum emp_status emp_pool_create(const struct emp_pool_config *config,
+                                        struct emp_pool **out);
 
 /**
  * Destroys a pool and gives all its memory back.
@@ -179,8 +183,8 @@ EMP_API void emp_pool_free_batch(struct emp_pool *pool, void **ptrs, size_t coun
 /**
  * Reads the statistics of a pool.
  * @param pool the pool. @param out receives the numbers.
- * @returns EMP_OK or EMP_ERR_INVALID. Errors: as said. Threads: any; numbers of other threads may be
- *   a refill old. Cost: O(threads). Since: 0.1. Source: rows A9, F1.
+ * @returns EMP_OK or EMP_ERR_INVALID. Errors: as said. Threads: any; numbers of other threads may
+ *   be a refill old. Cost: O(threads). Since: 0.1. Source: rows A9, F1.
  */
 EMP_API enum emp_status emp_pool_get_stats(struct emp_pool *pool, struct emp_pool_stats *out);
 
@@ -218,7 +222,8 @@ EMP_API struct emp_pool *emp_pool_find_name(const char *name);
 
 /**
  * Calls visit for every pool.
- * @param visit called with each pool and arg; must not create or destroy pools. @param arg passed on.
+ * @param visit called with each pool and arg; must not create or destroy pools. @param arg passed
+ * on.
  * @returns pools visited. Errors: none. Threads: any. Cost: O(pools). Since: 0.1. Source: row C10.
  */
 EMP_API size_t emp_pool_enumerate(void (*visit)(struct emp_pool *pool, void *arg), void *arg);
@@ -247,8 +252,8 @@ EMP_API uint32_t emp_size_class_count(void);
 EMP_API enum emp_status emp_slab_configure(const struct emp_slab_config *config);
 
 /**
- * Runs the maintenance that is due: samples the rates of the calling thread's caches, drains what has
- * become cold, gives idle memory back. Event loops call it about every 100 ms; optional.
+ * Runs the maintenance that is due: samples the rates of the calling thread's caches, drains what
+ * has become cold, gives idle memory back. Event loops call it about every 100 ms; optional.
  * @returns true when there is more to give back later. Errors: none. Threads: any.
  * Cost: microseconds; may call the system. Since: 0.1. Source: rows A5, D7.
  */
@@ -269,7 +274,8 @@ EMP_API void emp_park(void);
 EMP_API size_t emp_purge(void);
 
 /**
- * Empties the calling thread's caches and checks every slab: bits + live = slots, tags, descriptors.
+ * Empties the calling thread's caches and checks every slab: bits + live = slots, tags,
+ * descriptors.
  * @returns the number of inconsistencies found, each reported. Errors: late misuse reports.
  * Threads: any; locks each shard in turn. Cost: O(slabs). Since: 0.1. Source: row B3.
  */

@@ -38,7 +38,8 @@ static size_t audit_shard(uint32_t shard_index, size_t limit, const struct emp_s
     for (size_t unit = 0; unit < limit; unit++) {
         const struct emp_slab *slab = emp_slab_at(unit);
 
-        if (!emp_slab_exists(slab) || emp_slab_owner(slab) != shard_index || slab->list == EMP_LIST_DETACHED) {
+        if (!emp_slab_exists(slab) || emp_slab_owner(slab) != shard_index ||
+            slab->list == EMP_LIST_DETACHED) {
             continue;
         }
         free_blocks[slab->class_id] += slab->free_count;

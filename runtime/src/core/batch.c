@@ -1,6 +1,7 @@
 /*
- * Purpose: whole batches: what the thread's bin holds first, the rest straight from and to the shared
- *          tiers, up to 64 (take) or 128 (give) blocks under one lock, past the thread's cache.
+ * Purpose: whole batches: what the thread's bin holds first, the rest straight from and to the
+ *          shared tiers, up to 64 (take) or 128 (give) blocks under one lock, past the thread's
+ *          cache.
  * Owner:   core. Threads: any. errno is kept by the frees.
  * Design:  [core.proto.batch]. Source: row A4, BR-MEM-016.
  * Cost:    about 2 ns per block; single calls cost a bin operation each and a refill per batch.
@@ -111,8 +112,8 @@ static unsigned batch_run(uint32_t class_id, void *const *ptrs, size_t count)
 }
 
 /*
- * Gives a run of one class back. Its last block goes through the bin, so that freeing that one again
- * is seen at once; so is a block that lies on top of the bin now.
+ * Gives a run of one class back. Its last block goes through the bin, so that freeing that one
+ * again is seen at once; so is a block that lies on top of the bin now.
  */
 static void batch_give(uint32_t class_id, void **ptrs, unsigned count, const char *call)
 {

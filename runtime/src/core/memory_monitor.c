@@ -1,5 +1,6 @@
 /*
- * Purpose: events and misuse at the public border: maps the monitor room's types to the public ones.
+ * Purpose: events and misuse at the public border: maps the monitor room's types to the public
+ *          ones.
  * Owner:   core. Threads: any. Design: [core.req.events]
  */
 #include "core/memory_monitor.h"
@@ -13,7 +14,8 @@
 #include "sync/atomic.h"
 #include "thread/mutex.h"
 
-_Static_assert((int)EMP_EVENT_POOL_EXPANDED == (int)EMP_MONITOR_EVENT_POOL_EXPANDED, "event numbers");
+_Static_assert((int)EMP_EVENT_POOL_EXPANDED == (int)EMP_MONITOR_EVENT_POOL_EXPANDED,
+               "event numbers");
 _Static_assert((int)EMP_EVENT_ALLOCATION_FAILED == (int)EMP_MONITOR_EVENT_ALLOCATION_FAILED,
                "event numbers");
 _Static_assert((int)EMP_ERR_STATE + 1 == (int)EMP_STATUS_COUNT, "status codes match status.def");
@@ -23,8 +25,9 @@ static struct {
     struct emp_mutex lock;
     emp_event_callback *callback; /* guarded by lock */
     void *arg;                    /* guarded by lock */
-    enum emp_misuse_action (*decide)(const struct emp_misuse *misuse, void *arg); /* guarded by lock */
-    void *decide_arg;             /* guarded by lock */
+    /* guarded by lock */
+    enum emp_misuse_action (*decide)(const struct emp_misuse *misuse, void *arg);
+    void *decide_arg; /* guarded by lock */
 } listeners = {.lock = EMP_MUTEX_INIT(LISTENERS)};
 
 static void forward_event(const struct emp_monitor_event *event, void *arg)
@@ -117,7 +120,9 @@ static bool forward_misuse(const struct emp_report *report, void *arg)
         .code = emp_report_code_text(report->code),
         .text = emp_report_text(report->code),
         .pointer = report->pointer,
-        .pool = report->pool != NULL ? report->pool : report->class_id != 0 ? "heap" : "none",
+        .pool = report->pool != NULL    ? report->pool
+                : report->class_id != 0 ? "heap"
+                                        : "none",
         .block_bytes = report->block_bytes,
         .owner_shard = report->owner_shard,
         .advice = emp_report_advice(report->code),

@@ -1,7 +1,8 @@
 /*
  * What it is for: statistics of the whole process, events, options, and the report of misuse.
  * When not to use it: for one pool, emp_pool_get_stats is enough.
- * Life cycle: options may be set at any time unless they say "at start"; callbacks stay until replaced.
+ * Life cycle: options may be set at any time unless they say "at start"; callbacks stay until
+ *   replaced.
  * Threads: any. Errors: enum emp_status.
  */
 #ifndef EMP_CORE_MEMORY_MONITOR_H
@@ -47,13 +48,13 @@ enum emp_misuse_action { EMP_MISUSE_ABORT = 0, EMP_MISUSE_CONTINUE = 1 };
 
 /* A misuse report: everything the one-write report says, as fields. */
 struct emp_misuse {
-    const char *code;        /* "E1002" */
-    const char *text;        /* "double free" */
-    const void *pointer;     /* as passed */
-    const char *pool;        /* pool name, "heap", or "none" */
-    uint64_t block_bytes;    /* block size of its class, 0: not ours */
-    uint32_t owner_shard;    /* shard that owns the slab */
-    const char *advice;      /* what to do */
+    const char *code;     /* "E1002" */
+    const char *text;     /* "double free" */
+    const void *pointer;  /* as passed */
+    const char *pool;     /* pool name, "heap", or "none" */
+    uint64_t block_bytes; /* block size of its class, 0: not ours */
+    uint32_t owner_shard; /* shard that owns the slab */
+    const char *advice;   /* what to do */
 };
 
 /**
@@ -74,13 +75,13 @@ EMP_API enum emp_status emp_option_set(const char *name, const char *value);
 
 /* One option as `echomem options` shows it. */
 struct emp_option_info {
-    const char *name;        /* "purge_delay" */
-    const char *type;        /* "time", "size", "bool", "choice", "int" */
-    const char *default_text;/* as one would write it */
-    const char *origin;      /* "default", "environment", "call" */
-    const char *meaning;     /* one sentence */
-    bool run_time;           /* may change after the start */
-    char current_text[32];   /* value in force */
+    const char *name;         /* "purge_delay" */
+    const char *type;         /* "time", "size", "bool", "choice", "int" */
+    const char *default_text; /* as one would write it */
+    const char *origin;       /* "default", "environment", "call" */
+    const char *meaning;      /* one sentence */
+    bool run_time;            /* may change after the start */
+    char current_text[32];    /* value in force */
 };
 
 /**
@@ -93,7 +94,8 @@ EMP_API enum emp_status emp_option_describe(size_t index, struct emp_option_info
 
 /**
  * Version of the library.
- * @returns text such as "0.1.0". Errors: none. Threads: any. Cost: O(1). Since: 0.1. Source: row G7.
+ * @returns text such as "0.1.0". Errors: none. Threads: any. Cost: O(1). Since: 0.1. Source: row
+ * G7.
  */
 EMP_API const char *emp_version(void);
 

@@ -47,20 +47,24 @@ static const struct option_row option_rows[EMP_OPTION_COUNT] = {
 };
 
 static const char *const *const option_choices[EMP_OPTION_COUNT] = {
-    [EMP_OPTION_stats] = choices_stats,           [EMP_OPTION_on_error] = choices_on_error,
-    [EMP_OPTION_foreign_free] = choices_foreign_free, [EMP_OPTION_align] = choices_align,
-    [EMP_OPTION_thp] = choices_thp,               [EMP_OPTION_huge_pages] = choices_huge_pages,
-    [EMP_OPTION_simd] = choices_simd,             [EMP_OPTION_valgrind] = choices_valgrind,
+    [EMP_OPTION_stats] = choices_stats,
+    [EMP_OPTION_on_error] = choices_on_error,
+    [EMP_OPTION_foreign_free] = choices_foreign_free,
+    [EMP_OPTION_align] = choices_align,
+    [EMP_OPTION_thp] = choices_thp,
+    [EMP_OPTION_huge_pages] = choices_huge_pages,
+    [EMP_OPTION_simd] = choices_simd,
+    [EMP_OPTION_valgrind] = choices_valgrind,
 };
 
 #define EMP_OPTION_TEXT_BYTES 32u
 
 static struct {
     struct emp_mutex lock;
-    bool started;                                           /* guarded by lock */
-    uint64_t values[EMP_OPTION_COUNT];                      /* atomic: option */
-    char texts[EMP_OPTION_COUNT][EMP_OPTION_TEXT_BYTES];    /* guarded by lock */
-    const char *origins[EMP_OPTION_COUNT];                  /* guarded by lock */
+    bool started;                                        /* guarded by lock */
+    uint64_t values[EMP_OPTION_COUNT];                   /* atomic: option */
+    char texts[EMP_OPTION_COUNT][EMP_OPTION_TEXT_BYTES]; /* guarded by lock */
+    const char *origins[EMP_OPTION_COUNT];               /* guarded by lock */
 } options = {.lock = EMP_MUTEX_INIT(OPTIONS)};
 
 uint64_t emp_option_value(enum emp_option option)

@@ -22,8 +22,8 @@ enum emp_option {
 void emp_options_init(void);
 
 /*
- * Reads the environment if there was none yet at start: a program's preinit array may allocate before
- * the C library has set it. Called once more, by the drop-in's constructor, with one thread.
+ * Reads the environment if there was none yet at start: a program's preinit array may allocate
+ * before the C library has set it. Called once more, by the drop-in's constructor, with one thread.
  */
 void emp_options_read_late(void);
 

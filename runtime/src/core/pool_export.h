@@ -11,16 +11,16 @@
 
 #ifdef __cplusplus
 #define EMP_EXTERN_C_BEGIN extern "C" {
-#define EMP_EXTERN_C_END }
+#define EMP_EXTERN_C_END   }
 #else
 #define EMP_EXTERN_C_BEGIN
 #define EMP_EXTERN_C_END
 #endif
 
-#define EMP_API __attribute__((visibility("default")))
-#define EMP_API_MALLOC __attribute__((malloc, warn_unused_result))
-#define EMP_INLINE static inline __attribute__((always_inline, unused))
-#define EMP_IF_LIKELY(x) (__builtin_expect(!!(x), 1))
+#define EMP_API            __attribute__((visibility("default")))
+#define EMP_API_MALLOC     __attribute__((malloc, warn_unused_result))
+#define EMP_INLINE         static inline __attribute__((always_inline, unused))
+#define EMP_IF_LIKELY(x)   (__builtin_expect(!!(x), 1))
 #define EMP_IF_UNLIKELY(x) (__builtin_expect(!!(x), 0))
 
 /* A word that another thread may lower at any time: read and written whole, no order needed. */
@@ -33,10 +33,10 @@
 #define EMP_PUBLIC_STORE_RELAXED(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
 /* For core/cache_utils.h: an index one thread publishes and another observes, and plain fences. */
-#define EMP_PUBLIC_LOAD_ACQUIRE(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define EMP_PUBLIC_LOAD_ACQUIRE(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define EMP_PUBLIC_STORE_RELEASE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define EMP_PUBLIC_FENCE_ACQUIRE() __atomic_thread_fence(__ATOMIC_ACQUIRE)
-#define EMP_PUBLIC_FENCE_RELEASE() __atomic_thread_fence(__ATOMIC_RELEASE)
-#define EMP_PUBLIC_FENCE_FULL() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define EMP_PUBLIC_FENCE_ACQUIRE()     __atomic_thread_fence(__ATOMIC_ACQUIRE)
+#define EMP_PUBLIC_FENCE_RELEASE()     __atomic_thread_fence(__ATOMIC_RELEASE)
+#define EMP_PUBLIC_FENCE_FULL()        __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * Purpose: prints statistics as text, JSON or OpenMetrics from one table of fields.
- * Owner:   core. Threads: any. Allocates nothing, so that it can run at exit and when memory is out.
+ * Owner:   core. Threads: any. Allocates nothing, so that it can run at exit and when memory is
+ *          out.
  * Design:  [core.req.stats]
  */
 #include <stddef.h>
@@ -18,17 +19,20 @@ struct stats_field {
     bool is_bytes;
 };
 
-#define EMP_FIELD(name, is_bytes) {#name, offsetof(struct emp_stats, name), is_bytes}
+#define EMP_FIELD(name, is_bytes)                         \
+    {                                                     \
+#name, offsetof(struct emp_stats, name), is_bytes \
+    }
 
 static const struct stats_field stats_fields[] = {
-    EMP_FIELD(allocated, true),    EMP_FIELD(active, true),       EMP_FIELD(metadata, true),
-    EMP_FIELD(resident, true),     EMP_FIELD(mapped, true),       EMP_FIELD(retained, true),
-    EMP_FIELD(dirty, true),        EMP_FIELD(purged, true),       EMP_FIELD(purge_calls, false),
-    EMP_FIELD(expansions, false),  EMP_FIELD(shrinks, false),     EMP_FIELD(partitions, false),
-    EMP_FIELD(aligns, false),      EMP_FIELD(failures, false),    EMP_FIELD(threads, false),
-    EMP_FIELD(large_blocks, false), EMP_FIELD(large_bytes, true), EMP_FIELD(allocations, false),
-    EMP_FIELD(frees, false),       EMP_FIELD(remote_frees, false), EMP_FIELD(l2_hits, false),
-    EMP_FIELD(l3_hits, false),     EMP_FIELD(borrowed, false),    EMP_FIELD(limit_bytes, true),
+    EMP_FIELD(allocated, true),     EMP_FIELD(active, true),        EMP_FIELD(metadata, true),
+    EMP_FIELD(resident, true),      EMP_FIELD(mapped, true),        EMP_FIELD(retained, true),
+    EMP_FIELD(dirty, true),         EMP_FIELD(purged, true),        EMP_FIELD(purge_calls, false),
+    EMP_FIELD(expansions, false),   EMP_FIELD(shrinks, false),      EMP_FIELD(partitions, false),
+    EMP_FIELD(aligns, false),       EMP_FIELD(failures, false),     EMP_FIELD(threads, false),
+    EMP_FIELD(large_blocks, false), EMP_FIELD(large_bytes, true),   EMP_FIELD(allocations, false),
+    EMP_FIELD(frees, false),        EMP_FIELD(remote_frees, false), EMP_FIELD(l2_hits, false),
+    EMP_FIELD(l3_hits, false),      EMP_FIELD(borrowed, false),     EMP_FIELD(limit_bytes, true),
 };
 
 #define EMP_FIELDS (sizeof(stats_fields) / sizeof(stats_fields[0]))

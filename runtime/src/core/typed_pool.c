@@ -38,7 +38,8 @@ static bool typed_create(struct emp_typed_pool *typed)
         }
         if (status == EMP_OK) {
             typed->pool = pool;
-            /* order(typed-pool): relaxed; the store below publishes it, and 0 only means slow path */
+            /* order(typed-pool): relaxed; the store below publishes it, and 0 only means slow
+               path */
             emp_store_relaxed(&typed->class_id, emp_pool_class(pool));
             /* order(typed-pool): release; who sees the offset may use the bin */
             emp_store_release(&typed->bin_offset, EMP_VIEW_BIN_OFFSET(emp_pool_class(pool)));

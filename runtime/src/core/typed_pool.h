@@ -16,13 +16,13 @@
 
 /* A pool that comes into being at its first use. Initialised by EMP_POOL_DEFINE. */
 struct emp_typed_pool {
-    size_t bin_offset;       /* bytes from the thread's cache to the bin; that of class 0, whose bin
+    size_t bin_offset;     /* bytes from the thread's cache to the bin; that of class 0, whose bin
                                 never holds a block: not created yet. Relaxed: any value is safe */
-    uint32_t class_id;       /* class of the pool, 0: not created yet; read like bin_offset */
-    struct emp_pool *pool;   /* NULL: not created yet */
-    const char *name;        /* const */
-    size_t object_size;      /* const, bytes */
-    size_t object_align;     /* const, bytes */
+    uint32_t class_id;     /* class of the pool, 0: not created yet; read like bin_offset */
+    struct emp_pool *pool; /* NULL: not created yet */
+    const char *name;      /* const */
+    size_t object_size;    /* const, bytes */
+    size_t object_align;   /* const, bytes */
 };
 
 EMP_EXTERN_C_BEGIN
@@ -93,20 +93,20 @@ EMP_INLINE void emp_typed_pool_free(struct emp_typed_pool *typed, void *ptr)
     emp_typed_pool_free_slow(typed, ptr);
 }
 
-#define EMP_POOL_DEFINE(pool_name, type)                                                           \
-    static struct emp_typed_pool pool_name##_pool = {EMP_VIEW_BIN_OFFSET(0), 0, NULL,              \
-                                                     #pool_name, sizeof(type), _Alignof(type)};    \
-    EMP_INLINE type *pool_name##_alloc(void)                                                       \
-    {                                                                                              \
-        return (type *)emp_typed_pool_alloc(&pool_name##_pool);                                    \
-    }                                                                                              \
-    EMP_INLINE void pool_name##_free(type *object)                                                 \
-    {                                                                                              \
-        emp_typed_pool_free(&pool_name##_pool, object);                                            \
-    }                                                                                              \
-    EMP_INLINE enum emp_status pool_name##_destroy(size_t *live)                                   \
-    {                                                                                              \
-        return emp_typed_pool_destroy(&pool_name##_pool, live);                                    \
+#define EMP_POOL_DEFINE(pool_name, type)                                            \
+    static struct emp_typed_pool pool_name##_pool = {                               \
+        EMP_VIEW_BIN_OFFSET(0), 0, NULL, #pool_name, sizeof(type), _Alignof(type)}; \
+    EMP_INLINE type *pool_name##_alloc(void)                                        \
+    {                                                                               \
+        return (type *)emp_typed_pool_alloc(&pool_name##_pool);                     \
+    }                                                                               \
+    EMP_INLINE void pool_name##_free(type *object)                                  \
+    {                                                                               \
+        emp_typed_pool_free(&pool_name##_pool, object);                             \
+    }                                                                               \
+    EMP_INLINE enum emp_status pool_name##_destroy(size_t *live)                    \
+    {                                                                               \
+        return emp_typed_pool_destroy(&pool_name##_pool, live);                     \
     }
 
 #ifdef __cplusplus

@@ -26,7 +26,8 @@ struct emp_budget {
 
 extern struct emp_budget emp_budgets[EMP_BINS];
 
-/* Reserves up to `slots` for one more slab; returns how many may be used, 0: the limit is reached. */
+/* Reserves up to `slots` for one more slab; returns how many may be used, 0: the limit is
+   reached. */
 unsigned emp_budget_reserve(uint32_t class_id, unsigned slots, uint64_t *before);
 
 /* Takes back slots of a slab that ended or could not be made. */

@@ -16,14 +16,14 @@ struct emp_slab;
 
 /* Entries of the array given to emp_central_take: one batch plus the room of one word. */
 #define EMP_TAKE_ROOM 128u
-#define EMP_TAKE_MAX 64u
+#define EMP_TAKE_MAX  64u
 
 /* Why a refill failed or what it did; for events, which are sent when no bin is in use. */
 struct emp_central_note {
-    bool expanded;          /* a slab was added */
-    bool limited;           /* refused because of a limit, not because memory ran out */
-    uint64_t old_capacity;  /* blocks of the class before */
-    uint64_t new_capacity;  /* after */
+    bool expanded;         /* a slab was added */
+    bool limited;          /* refused because of a limit, not because memory ran out */
+    uint64_t old_capacity; /* blocks of the class before */
+    uint64_t new_capacity; /* after */
     uint64_t added_bytes;
 };
 
@@ -33,12 +33,12 @@ struct emp_central_fault {
     int code;
 };
 
-#define EMP_GIVE_MAX 128u
+#define EMP_GIVE_MAX   128u
 #define EMP_RETIRE_MAX 8u
 
 /*
- * Takes 1..want blocks of a class, want <= EMP_TAKE_MAX; out has EMP_TAKE_ROOM entries. 0: no memory
- * or a limit; note tells. *home receives the shard the blocks came from.
+ * Takes 1..want blocks of a class, want <= EMP_TAKE_MAX; out has EMP_TAKE_ROOM entries. 0: no
+ * memory or a limit; note tells. *home receives the shard the blocks came from.
  */
 unsigned emp_central_take(uint32_t class_id, void **out, unsigned want, uint32_t *home,
                           struct emp_central_note *note);

@@ -1,6 +1,6 @@
 /*
- * Purpose: refill: warm words first (L2), then slabs fullest first (L3), then other shards, then the
- *          next larger classes, then a new slab.
+ * Purpose: refill: warm words first (L2), then slabs fullest first (L3), then other shards, then
+ *          the next larger classes, then a new slab.
  * Owner:   global. Threads: any. The lock of one shard is held while bits are taken, never across a
  *          system call. Cost: about 1 ns per block plus one lock; see docs/design/global.md.
  * Design:  [global.proto.take] [global.req.borrow]

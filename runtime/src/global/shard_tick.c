@@ -12,8 +12,8 @@
 #include "span/arena.h"
 #include "sync/atomic.h"
 
-#define EMP_IDLE_ROUNDS 2u     /* rounds without change before pages of a slab are given back */
-#define EMP_TICK_BATCH 16u     /* slabs claimed per lock */
+#define EMP_IDLE_ROUNDS 2u  /* rounds without change before pages of a slab are given back */
+#define EMP_TICK_BATCH  16u /* slabs claimed per lock */
 
 /* Slabs claimed for purging or ending. Owner: the tick's stack. */
 struct tick_batch {
@@ -69,7 +69,7 @@ static void tick_claim_pages(struct emp_shard_class *state, uint32_t *from, bool
 
 /* Gives the pages of one slab back, neighbours in one call. No lock. */
 static void tick_purge_slab(const struct emp_slab *slab, uint64_t pages, emp_page_giver *give,
-                                struct emp_tick_result *result)
+                            struct emp_tick_result *result)
 {
     while (pages != 0) {
         unsigned first = emp_bits_lowest(pages);

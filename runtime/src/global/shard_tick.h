@@ -16,12 +16,13 @@ typedef bool emp_page_giver(void *base, size_t bytes);
 
 /* What a round did and what is left. */
 struct emp_tick_result {
-    size_t given_bytes;   /* pages given back */
+    size_t given_bytes; /* pages given back */
     size_t slabs_ended;
-    bool more;            /* something will be due later */
+    bool more; /* something will be due later */
 };
 
 /* One round over all shards. all: without waiting for idleness. */
-void emp_shard_tick(bool all, uint64_t now_ns, emp_page_giver *give, struct emp_tick_result *result);
+void emp_shard_tick(bool all, uint64_t now_ns, emp_page_giver *give,
+                    struct emp_tick_result *result);
 
 #endif

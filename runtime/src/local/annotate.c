@@ -9,16 +9,16 @@
 #if __has_include(<valgrind/memcheck.h>)
 #include <valgrind/memcheck.h>
 #else
-#define RUNNING_ON_VALGRIND 0
+#define RUNNING_ON_VALGRIND                                      0
 #define VALGRIND_MALLOCLIKE_BLOCK(block, bytes, redzone, zeroed) ((void)(zeroed))
-#define VALGRIND_FREELIKE_BLOCK(block, redzone) ((void)0)
-#define VALGRIND_MAKE_MEM_DEFINED(block, bytes) ((void)(bytes))
+#define VALGRIND_FREELIKE_BLOCK(block, redzone)                  ((void)0)
+#define VALGRIND_MAKE_MEM_DEFINED(block, bytes)                  ((void)(bytes))
 #endif
 
 #if EMP_ASAN
 #include <sanitizer/asan_interface.h>
 #else
-#define ASAN_POISON_MEMORY_REGION(block, bytes) ((void)(bytes))
+#define ASAN_POISON_MEMORY_REGION(block, bytes)   ((void)(bytes))
 #define ASAN_UNPOISON_MEMORY_REGION(block, bytes) ((void)(bytes))
 #endif
 

@@ -51,7 +51,8 @@ static inline bool emp_fast_free(void *ptr)
     uint32_t tag = emp_load_relaxed(&view->tags[offset >> EMP_UNIT_SHIFT]);
     struct emp_l1_bin *bin = &view->bins[tag & 0xffu];
 
-    __asm__("" : "+r"(bin)); /* one register for the bin, not one computation for each of its words */
+    /* one register for the bin, not one computation for each of its words */
+    __asm__("" : "+r"(bin));
     void **top = bin->top;
 
     /* order(bin-limit): relaxed; a lowered limit only means a visit to the slow path */

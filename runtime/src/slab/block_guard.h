@@ -1,6 +1,6 @@
 /*
- * Purpose: the canary behind every block of the secure build (BlockHeader of the model, row B3, moved
- *          behind the block): eight bytes at the end of the slot, derived from its address.
+ * Purpose: the canary behind every block of the secure build (BlockHeader of the model, row B3,
+ *          moved behind the block): eight bytes at the end of the slot, derived from its address.
  * Owner:   slab. Used only when EMP_SECURE is 1. Threads: whoever holds the block.
  * Design:  [slab.req.canary]
  */

@@ -8,8 +8,8 @@
 #include "base/check.h"
 #include "sync/atomic.h"
 
-#define EMP_ROOM_SMALL 128u /* most blocks a thread keeps of a class to a cache line, ... */
-#define EMP_ROOM_LINES 64u  /* ... to 1 KiB, ... */
+#define EMP_ROOM_SMALL 128u   /* most blocks a thread keeps of a class to a cache line, ... */
+#define EMP_ROOM_LINES 64u    /* ... to 1 KiB, ... */
 #define EMP_ROOM_BYTES 32768u /* ... and above: so many bytes, at least two blocks */
 
 struct emp_class emp_classes[EMP_BINS];
@@ -54,7 +54,8 @@ void emp_size_class_define(uint32_t class_id, uintptr_t arena_base, uint32_t siz
         emp_bitmap_geometry_make(arena_base, (uint32_t)(units * EMP_UNIT_BYTES), size);
     entry->units = (uint8_t)units;
     entry->words = (uint16_t)((entry->geometry.slots + 63u) / 64u);
-    /* Blocks of a pool stay where they are freed: a pool may end while threads hold some for home. */
+    /* Blocks of a pool stay where they are freed: a pool may end while threads hold some for
+       home. */
     entry->shares_lines = size < EMP_LINE_BYTES && class_id <= EMP_SIZE_CLASSES;
     entry->room = class_room(size);
     entry->batch = 0;

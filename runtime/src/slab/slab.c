@@ -13,7 +13,8 @@
 #include "sync/remote_word.h"
 
 _Static_assert(sizeof(struct emp_slab) == EMP_SLAB_DESCRIPTOR_BYTES, "descriptor stride");
-_Static_assert(offsetof(struct emp_slab, inbox) == EMP_LINE_BYTES, "remote frees on their own line");
+_Static_assert(offsetof(struct emp_slab, inbox) == EMP_LINE_BYTES,
+               "remote frees on their own line");
 
 /* Bytes of one bitmap, rounded to whole lines so that free[] and remote[] never share one. */
 static size_t bitmap_bytes(uint32_t words)
@@ -73,7 +74,8 @@ bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slo
         emp_store_relaxed(&slab->free[i], emp_bits_mask(left > 64 ? 64 : left));
     }
     slab_write_tags(slab, slab_tag(slab));
-    /* order(slab-magic): release; everything above, for inbox takers with an old entry of this unit */
+    /* order(slab-magic): release; everything above, for inbox takers with an old entry of this
+       unit */
     emp_store_release(&slab->magic, EMP_SLAB_MAGIC);
     return true;
 }
@@ -112,7 +114,8 @@ void *emp_slab_destroy(struct emp_slab *slab)
 
 void emp_slab_set_owner(struct emp_slab *slab, uint8_t owner)
 {
-    /* order(slab-owner): release; what holders of the old owner's lock wrote, for the new holders */
+    /* order(slab-owner): release; what holders of the old owner's lock wrote, for the new
+       holders */
     emp_store_release(&slab->owner, owner);
     slab_write_tags(slab, slab_tag(slab));
 }
@@ -261,7 +264,8 @@ const char *emp_slab_audit(const struct emp_slab *slab)
     if (emp_arena.tags[emp_slab_number(slab)] != slab_tag(slab)) {
         return "tag differs from the descriptor";
     }
-    if ((slab->free_count == 0) != (slab->list == EMP_LIST_FULL) && slab->list != EMP_LIST_DETACHED) {
+    if ((slab->free_count == 0) != (slab->list == EMP_LIST_FULL) &&
+        slab->list != EMP_LIST_DETACHED) {
         return "list differs from the count";
     }
     return NULL;

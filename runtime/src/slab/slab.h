@@ -1,7 +1,7 @@
 /*
  * Purpose: a slab: blocks of one class in a span, with its state out of band.
- * Owner:   slab. A slab belongs to one CPU shard; "the holder" is the thread that holds that shard's
- *          lock.
+ * Owner:   slab. A slab belongs to one CPU shard; "the holder" is the thread that holds that
+ *          shard's lock.
  *
  *   unused --create (any thread)--> detached --link (holder)--> empty <-> partial <-> full
  *   empty --retire (holder)--> detached --destroy--> unused        partial --adopt--> another shard
@@ -23,16 +23,16 @@
 #include "sync/atomic.h"
 #include "sync/inbox.h"
 
-#define EMP_SLAB_MAGIC 0x45434d53u  /* "ECMS": the slab exists */
+#define EMP_SLAB_MAGIC  0x45434d53u /* "ECMS": the slab exists */
 #define EMP_SLAB_ENDING 0x45434d45u /* "ECME": retired; only who retired it may touch it */
 
 /* Where a slab is linked. Buckets count from the fullest. */
 enum emp_slab_list {
-    EMP_LIST_BUCKETS = 4,  /* 0..3: some slots free */
-    EMP_LIST_EMPTY = 4,    /* all slots free */
+    EMP_LIST_BUCKETS = 4, /* 0..3: some slots free */
+    EMP_LIST_EMPTY = 4,   /* all slots free */
     EMP_LIST_COUNT = 5,
-    EMP_LIST_FULL = 6,     /* no slot free, not linked */
-    EMP_LIST_DETACHED = 7  /* not linked on purpose: being created, purged, offered or retired */
+    EMP_LIST_FULL = 6,    /* no slot free, not linked */
+    EMP_LIST_DETACHED = 7 /* not linked on purpose: being created, purged, offered or retired */
 };
 
 /*
@@ -108,19 +108,21 @@ static inline size_t emp_slab_number_of(uintptr_t address, const struct emp_clas
  */
 bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slots);
 
-/* Takes a detached slab out of the world, under the lock of its owner: nobody else touches it again. */
+/* Takes a detached slab out of the world, under the lock of its owner: nobody else touches it
+   again. */
 void emp_slab_retire(struct emp_slab *slab);
 
 /*
- * Ends a retired slab; the units go back. Returns a block that was freed once more while the slab was
- * ending, or NULL.
+ * Ends a retired slab; the units go back. Returns a block that was freed once more while the slab
+ * was ending, or NULL.
  */
 void *emp_slab_destroy(struct emp_slab *slab);
 
 /* Sets owner and tags; the caller holds the lock of the old owner. */
 void emp_slab_set_owner(struct emp_slab *slab, uint8_t owner);
 
-/* Moves remote[] into free[]; returns blocks moved. *twice: a block that was freed twice, or NULL. */
+/* Moves remote[] into free[]; returns blocks moved. *twice: a block that was freed twice, or
+   NULL. */
 unsigned emp_slab_drain(struct emp_slab *slab, void **twice);
 
 /* Pages of 4 KiB all of whose blocks are free and that were not given back yet, as a mask. */

@@ -1,7 +1,7 @@
 /*
  * Purpose: the reserved address range, cut into chunks of 2 MiB, and the tag of every 64 KiB unit.
- * Owner:   span. One arena per process, reserved once; chunks are committed as the frontier grows and
- *          never uncommitted; their pages are purged instead.
+ * Owner:   span. One arena per process, reserved once; chunks are committed as the frontier grows
+ *          and never uncommitted; their pages are purged instead.
  *
  *   chunk: beyond frontier --take--> in use (slab | wide | run | large) --give--> free dirty
  *          free dirty --purge (tick)--> free clean --take--> in use
@@ -20,12 +20,12 @@
 
 /* What a chunk is used for. */
 enum emp_chunk_kind {
-    EMP_CHUNK_NONE = 0,   /* beyond the frontier, or lost to a failed commit */
+    EMP_CHUNK_NONE = 0, /* beyond the frontier, or lost to a failed commit */
     EMP_CHUNK_FREE,
-    EMP_CHUNK_SLAB,       /* units for slabs of one unit */
-    EMP_CHUNK_WIDE,       /* units for slabs of four units */
-    EMP_CHUNK_RUN,        /* pages for runs */
-    EMP_CHUNK_LARGE,      /* first chunk of a large block */
+    EMP_CHUNK_SLAB,  /* units for slabs of one unit */
+    EMP_CHUNK_WIDE,  /* units for slabs of four units */
+    EMP_CHUNK_RUN,   /* pages for runs */
+    EMP_CHUNK_LARGE, /* first chunk of a large block */
     EMP_CHUNK_LARGE_REST
 };
 
@@ -33,27 +33,29 @@ struct emp_run_map;
 
 /* Descriptor of a chunk. Owner: span. Invariant: FREE iff its bit in the free map is set. */
 struct emp_chunk {
-    uint8_t kind;              /* guarded by the span lock; atomic: chunk-kind for readers without */
-    uint8_t advised_huge;      /* guarded by the span lock: MADV_HUGEPAGE was given */
-    uint8_t dirty;             /* guarded by the span lock: pages may hold data (FREE, LARGE) */
-    uint8_t aged;              /* guarded by the span lock: dirty since before the last tick */
-    uint32_t free_units;       /* guarded by the span lock: bit u set: unit u is free */
-    uint32_t dirty_units;      /* guarded by the span lock: free units whose pages may hold data */
-    uint32_t aged_units;       /* guarded by the span lock: dirty since before the last tick */
-    uint32_t large_chunks;     /* LARGE: chunks in the block */
-    uint32_t full_ticks;       /* ticks for which every unit was in use */
-    size_t large_bytes;        /* LARGE: usable bytes */
-    struct emp_run_map *runs;  /* RUN: pages and lengths */
+    /* guarded by the span lock; atomic: chunk-kind for readers without */
+    uint8_t kind;
+    uint8_t advised_huge;     /* guarded by the span lock: MADV_HUGEPAGE was given */
+    uint8_t dirty;            /* guarded by the span lock: pages may hold data (FREE, LARGE) */
+    uint8_t aged;             /* guarded by the span lock: dirty since before the last tick */
+    uint32_t free_units;      /* guarded by the span lock: bit u set: unit u is free */
+    uint32_t dirty_units;     /* guarded by the span lock: free units whose pages may hold data */
+    uint32_t aged_units;      /* guarded by the span lock: dirty since before the last tick */
+    uint32_t large_chunks;    /* LARGE: chunks in the block */
+    uint32_t full_ticks;      /* ticks for which every unit was in use */
+    size_t large_bytes;       /* LARGE: usable bytes */
+    struct emp_run_map *runs; /* RUN: pages and lengths */
     uint64_t reserved[3];
 };
 
 /* The arena as fast paths and slabs see it. Const after init. */
 struct emp_arena {
     uintptr_t base;
-    size_t bytes;              /* zero until init succeeded */
-    uint32_t *tags;            /* one per unit; readable for every unit of the range */
-    struct emp_chunk *chunks;  /* one per chunk */
-    char *slab_descriptors;    /* EMP_SLAB_DESCRIPTOR_BYTES per unit; committed up to the frontier */
+    size_t bytes;             /* zero until init succeeded */
+    uint32_t *tags;           /* one per unit; readable for every unit of the range */
+    struct emp_chunk *chunks; /* one per chunk */
+    /* EMP_SLAB_DESCRIPTOR_BYTES per unit; committed up to the frontier */
+    char *slab_descriptors;
     size_t chunk_count;
 };
 
@@ -63,17 +65,18 @@ extern struct emp_arena emp_arena;
 
 /* Counters of the span room, bytes unless said otherwise. */
 struct emp_span_counts {
-    size_t mapped_bytes;    /* committed chunks and mapped blocks */
-    size_t free_bytes;      /* free chunks, free units, free run pages */
-    size_t dirty_bytes;     /* of those, with pages */
-    size_t purged_bytes;    /* given back so far */
+    size_t mapped_bytes; /* committed chunks and mapped blocks */
+    size_t free_bytes;   /* free chunks, free units, free run pages */
+    size_t dirty_bytes;  /* of those, with pages */
+    size_t purged_bytes; /* given back so far */
     size_t purge_calls;
-    size_t large_blocks;    /* runs, chunk blocks and mapped blocks in use */
+    size_t large_blocks; /* runs, chunk blocks and mapped blocks in use */
     size_t large_bytes;
-    size_t used_bytes;      /* units in slabs, runs and large blocks in use */
+    size_t used_bytes; /* units in slabs, runs and large blocks in use */
 };
 
-/* Reserves the arena; false when the system has no room at all. Idempotent; one thread at a time. */
+/* Reserves the arena; false when the system has no room at all. Idempotent; one thread at a
+   time. */
 bool emp_arena_init(void);
 
 /* From now on chunks ask for transparent huge pages when they are committed; or no longer. */

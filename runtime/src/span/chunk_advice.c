@@ -1,6 +1,6 @@
 /*
- * Purpose: takes back the advice that emp_unit_advise_dense gave: a chunk that is not full any more,
- *          or that gives pages back, must not be filled up again with huge pages.
+ * Purpose: takes back the advice that emp_unit_advise_dense gave: a chunk that is not full any
+ *          more, or that gives pages back, must not be filled up again with huge pages.
  * Owner:   span. Threads: any; the span lock inside, dropped around the system call.
  * Design:  [span.proto.unit]
  * Source:  Linux Documentation/admin-guide/mm/transhuge.rst: khugepaged collapses a range when up

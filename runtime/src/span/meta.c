@@ -17,8 +17,8 @@
 #include "sync/atomic.h"
 #include "thread/mutex.h"
 
-#define EMP_META_SHIFT_MIN 6u
-#define EMP_META_SHIFT_MAX 16u
+#define EMP_META_SHIFT_MIN  6u
+#define EMP_META_SHIFT_MAX  16u
 #define EMP_META_STEP_BYTES ((size_t)256 << 10)
 
 /* A free block; its first word links to the next of its size. */
@@ -28,11 +28,11 @@ struct emp_meta_block {
 
 static struct {
     struct emp_mutex lock;
-    char *next;                                            /* guarded by lock: first unused byte */
-    char *committed;                                       /* guarded by lock: end of committed */
-    char *end;                                             /* const after init */
-    struct emp_meta_block *free[EMP_META_SHIFT_MAX + 1];   /* guarded by lock */
-    size_t committed_bytes;                                /* atomic: meta-count */
+    char *next;                                          /* guarded by lock: first unused byte */
+    char *committed;                                     /* guarded by lock: end of committed */
+    char *end;                                           /* const after init */
+    struct emp_meta_block *free[EMP_META_SHIFT_MAX + 1]; /* guarded by lock */
+    size_t committed_bytes;                              /* atomic: meta-count */
 } meta = {.lock = EMP_MUTEX_INIT(META)};
 
 static unsigned meta_shift(size_t bytes)

@@ -18,8 +18,8 @@
 #define EMP_RUN_WORDS (EMP_CHUNK_RUN_PAGES / 64)
 
 /*
- * Pages of a run chunk. Owner: span lock. Invariants: length[p] > 0 iff a run in use starts at p, and
- * then pages p..p+length[p]-1 are not free; aged and dirty are subsets of free.
+ * Pages of a run chunk. Owner: span lock. Invariants: length[p] > 0 iff a run in use starts at p,
+ * and then pages p..p+length[p]-1 are not free; aged and dirty are subsets of free.
  */
 struct emp_run_map {
     uint64_t free[EMP_RUN_WORDS];
@@ -266,7 +266,8 @@ bool emp_run_resize(void *ptr, size_t pages)
     return true;
 }
 
-/* Purges the first due run of pages of a chunk; returns bytes, 0 when nothing was due. Lock held. */
+/* Purges the first due run of pages of a chunk; returns bytes, 0 when nothing was due. Lock
+   held. */
 static size_t run_purge_one_locked(size_t index, const uint64_t *due, size_t *from)
 {
     struct emp_run_map *map = emp_arena.chunks[index].runs;

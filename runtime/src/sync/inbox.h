@@ -7,9 +7,9 @@
  *          queued --taker: take all, then exchange(queued, 0), then drain the words--> idle
  *
  * Invariants: I1 a slab is on at most one stack: only who turned queued from 0 to 1 pushes it.
- *   I2 no publication is missed: both sides do a read-modify-write on queued. If the notifier's comes
- *   first, the taker's exchange reads from it and sees the bits; if the taker's comes first, the
- *   notifier finds 0 and pushes again.
+ *   I2 no publication is missed: both sides do a read-modify-write on queued. If the notifier's
+ *   comes first, the taker's exchange reads from it and sees the bits; if the taker's comes first,
+ *   the notifier finds 0 and pushes again.
  * Linearisation: the exchange of queued; the compare-and-swap of head; the exchange of head.
  * Order table: inbox-queued: acq_rel on both sides, bits published before are visible to the taker.
  *   inbox-head: push releases the link, take acquires it.
@@ -72,7 +72,8 @@ static inline uint32_t emp_inbox_next(const struct emp_inbox_link *link)
 /* Unmarks an item that was taken, before its words are drained. */
 static inline void emp_inbox_unmark(struct emp_inbox_link *link)
 {
-    /* order(inbox-queued): acq_rel; acquires the bits of everybody who found the mark set, see I2 */
+    /* order(inbox-queued): acq_rel; acquires the bits of everybody who found the mark set, see
+       I2 */
     (void)emp_exchange_acq_rel(&link->queued, 0);
 }
 

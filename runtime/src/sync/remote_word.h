@@ -1,15 +1,18 @@
 /*
- * Purpose: one word of the remote[] bitmap: blocks freed by threads that do not hold the slab's shard.
+ * Purpose: one word of the remote[] bitmap: blocks freed by threads that do not hold the slab's
+ *          shard.
  * Owner:   sync. Roles: publishers (any thread, each holds the blocks it publishes) and one drainer
  *          (the thread that holds the lock of the shard that owns the slab).
  *
- *   States of a bit:  0 --publish (any thread that holds the block)--> 1 --drain (shard holder)--> 0
+ *   States of a bit:  0 --publish (any thread that holds the block)--> 1 --drain (shard holder)-->
+ *     0
  *
- * Invariants: I1 a bit is set by at most one legitimate publisher between two drains, so an old value
- *   that shows the bit is a double free. I2 no publication is lost: exchange takes every bit at once.
+ * Invariants: I1 a bit is set by at most one legitimate publisher between two drains, so an old
+ *   value that shows the bit is a double free. I2 no publication is lost: exchange takes every bit
+ *   at once.
  * Linearisation: the fetch_or; the exchange.
- * Order table: remote-word: publish releases the block's content; drain acquires it, so that the next
- *   owner of the block cannot be overtaken by the last writes of the previous one.
+ * Order table: remote-word: publish releases the block's content; drain acquires it, so that the
+ *   next owner of the block cannot be overtaken by the last writes of the previous one.
  * Progress: wait-free. ABA: none, bits carry no pointers.
  * Does not promise: that the drainer learns of the publication; that is the inbox's task.
  * Threads: any. Design: [sync.proto.remote-word]

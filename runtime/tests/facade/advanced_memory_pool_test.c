@@ -1,8 +1,9 @@
 /*
  * What: the facade core/advanced_memory_pool.h as an application uses it.
- * How:  without arguments every call once, with its promises checked, then a short run of threads: suitable
- *       for valgrind and the sanitizers. With --concurrency and --duration the stress of support/stress.h,
- *       with the goals of a thousand-thread server. --seed plants one error for a checker to find.
+ * How:  without arguments every call once, with its promises checked, then a short run of threads:
+ *       suitable for valgrind and the sanitizers. With --concurrency and --duration the stress of
+ *       support/stress.h, with the goals of a thousand-thread server. --seed plants one error for a
+ *       checker to find.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,7 +24,8 @@
 #define NS_PER_MS       1000000u
 #define GOAL_OPERATIONS 1e6 /* a second */
 
-/* Resident / live of the row for 1000 threads; fewer threads have too little live for it to mean much. */
+/* Resident / live of the row for 1000 threads; fewer threads have too little live for it to mean
+   much. */
 #define GOAL_RATIO   1.2
 #define MANY_THREADS 256u
 

@@ -1,7 +1,8 @@
 /*
- * What: reports under hard conditions: standard error closed, a stack of 16 KiB, a SIGABRT handler that
- *       allocates, two threads that free the same block, fork between two frees (no misuse), overflow
- *       behind a block (secure build), and the fields that say which class, pool and shard it was.
+ * What: reports under hard conditions: standard error closed, a stack of 16 KiB, a SIGABRT handler
+ *       that allocates, two threads that free the same block, fork between two frees (no misuse),
+ *       overflow behind a block (secure build), and the fields that say which class, pool and shard
+ *       it was.
  * How:  each in a child.
  * Shows: [core.req.misuse] [monitor.inv.one-write] [slab.req.canary]
  */

@@ -1,8 +1,9 @@
 /*
  * What: misuse that the wrong call itself reports in every build: foreign and invalid pointers, the
  *       wrong pool, the wrong size or alignment, the second free of the block freed last.
- * How:  each in a child: one report with code, pointer, call and advice, before the call returns, then
- *       SIGABRT; with on_error=continue and with a callback the program goes on with a sound heap.
+ * How:  each in a child: one report with code, pointer, call and advice, before the call returns,
+ *       then SIGABRT; with on_error=continue and with a callback the program goes on with a sound
+ *       heap.
  * Shows: [core.req.misuse]
  */
 #include <errno.h>

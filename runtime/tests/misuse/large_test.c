@@ -1,8 +1,8 @@
 /*
- * What: misuse of blocks above 32 KiB (runs, chunk blocks, mapped blocks) is reported in the call in
- *       every build: freed twice, inside, misaligned, reallocated after free.
- * How:  as in_call_test. A run or chunk that was freed is no block any more: invalid; a mapped block
- *       that was freed is gone from the address space: foreign.
+ * What: misuse of blocks above 32 KiB (runs, chunk blocks, mapped blocks) is reported in the call
+ *       in every build: freed twice, inside, misaligned, reallocated after free.
+ * How:  as in_call_test. A run or chunk that was freed is no block any more: invalid; a mapped
+ *       block that was freed is gone from the address space: foreign.
  * Shows: [core.req.misuse] [span.inv.large-once]
  */
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /*
- * What: misuse that the default build reports at the latest when the block leaves the thread's cache,
- *       and that secure and audit builds report in the call: every double free, interior, misaligned
- *       and never-allocated pointers.
+ * What: misuse that the default build reports at the latest when the block leaves the thread's
+ *       cache, and that secure and audit builds report in the call: every double free, interior,
+ *       misaligned and never-allocated pointers.
  * How:  each in a child, once for every way to leave the cache: audit, park, purge, the end of the
  *       thread, the end of the process; each with abort, continue and a callback.
  * Shows: [core.req.misuse] [global.inv.exact]
@@ -218,8 +218,7 @@ static const struct misuse_case cases[] = {
     {"freed by another thread", "E1002", "double free", "free", true,
      another_thread_freed_it_before},
     {"its thread is gone", "E1002", "double free", "free", true, its_thread_is_gone},
-    {"realloc of a freed block", "E1002", "double free", "realloc", true,
-     realloc_of_a_freed_block},
+    {"realloc of a freed block", "E1002", "double free", "realloc", true, realloc_of_a_freed_block},
     {"interior 16", "E1003", "interior pointer", "free", true, interior_16},
     {"interior 100", "E1003", "interior pointer", "free", true, interior_100},
     {"interior 8000", "E1003", "interior pointer", "free", true, interior_8000},
@@ -243,9 +242,9 @@ int main(void)
     static struct CMUnitTest tests[COUNT];
 
     for (size_t i = 0; i < COUNT; i++) {
-        tests[i] = (struct CMUnitTest){cases[i].name, one_report_when_it_leaves_the_cache, NULL, NULL,
-                                       (void *)(uintptr_t)&cases[i]};
+        tests[i] = (struct CMUnitTest){cases[i].name, one_report_when_it_leaves_the_cache, NULL,
+                                       NULL, (void *)(uintptr_t)&cases[i]};
     }
-    return cmocka_run_group_tests_name("reported at the latest when the block leaves the cache", tests,
-                                       NULL, NULL);
+    return cmocka_run_group_tests_name("reported at the latest when the block leaves the cache",
+                                       tests, NULL, NULL);
 }

@@ -1,9 +1,10 @@
 /*
- * What: a million wild pointers: never a fault, never accepted. Each is reported exactly once, in the
- *       call or when it leaves the cache, and the heap is sound afterwards.
+ * What: a million wild pointers: never a fault, never accepted. Each is reported exactly once, in
+ *       the call or when it leaves the cache, and the heap is sound afterwards.
  * How:  a child frees random 64-bit values, values near powers of two, and values inside the arena
- *       where slabs with free blocks only are; on_error=continue, standard error to nowhere; the count
- *       of reports must equal the count of frees. Then the same values through the other calls.
+ *       where slabs with free blocks only are; on_error=continue, standard error to nowhere; the
+ *       count of reports must equal the count of frees. Then the same values through the other
+ *       calls.
  * Shows: [core.req.misuse] [global.inv.exact]
  * ctest-timeout: 300
  */
@@ -22,11 +23,11 @@
 #include "span/arena.h"
 #include "support/misuse_child.h"
 
-#define SEED         0x9e3779b97f4a7c15u
-#define FREES        1000000u
-#define OTHER_CALLS  100000u
-#define WARM_BLOCKS  2000u
-#define USED_BYTES   ((uintptr_t)64 << 20) /* where blocks may have been */
+#define SEED        0x9e3779b97f4a7c15u
+#define FREES       1000000u
+#define OTHER_CALLS 100000u
+#define WARM_BLOCKS 2000u
+#define USED_BYTES  ((uintptr_t)64 << 20) /* where blocks may have been */
 
 static uint64_t random_state = SEED;
 

@@ -1,6 +1,6 @@
 /*
- * Purpose: marks in blocks that show whether two owners shared one: a word derived from address, size
- *          and a tag at both ends, and in between for small blocks.
+ * Purpose: marks in blocks that show whether two owners shared one: a word derived from address,
+ *          size and a tag at both ends, and in between for small blocks.
  * Owner:   test support. Threads: the owner of the block.
  */
 #ifndef EMP_TESTS_SUPPORT_COOKIE_H

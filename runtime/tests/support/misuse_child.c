@@ -122,7 +122,8 @@ bool misuse_heap_is_sound(void)
         unsigned at = (unsigned)(random % LIVE_BLOCKS);
 
         if (blocks[at] != NULL) {
-            if (blocks[at][0] != (unsigned char)at || blocks[at][sizes[at] - 1] != (unsigned char)at) {
+            if (blocks[at][0] != (unsigned char)at ||
+                blocks[at][sizes[at] - 1] != (unsigned char)at) {
                 return false;
             }
             emp_free(blocks[at]);
@@ -216,9 +217,10 @@ static void check_report(const struct child_plan *plan, bool late)
     (void)snprintf(line, sizeof(line), "\n  see:         docs/errors.md#%s\n", one->code);
     misuse_assert_has(text, line);
     misuse_assert_has(text, "\n  what to do:  ");
-    misuse_assert_has(text, plan->on_error == ON_ERROR_ABORT      ? "\n  action:      abort "
-                            : plan->on_error == ON_ERROR_CONTINUE ? "\n  action:      continue"
-                                                  : "\n  action:      the callback decides");
+    misuse_assert_has(text, plan->on_error == ON_ERROR_ABORT ? "\n  action:      abort "
+                            : plan->on_error == ON_ERROR_CONTINUE
+                                ? "\n  action:      continue"
+                                : "\n  action:      the callback decides");
 }
 
 static void check_plan(struct child_plan *plan)

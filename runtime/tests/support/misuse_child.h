@@ -1,7 +1,8 @@
 /*
  * Purpose: runs a misuse in a child process, keeps every write to standard error as one text, and
  *          compares the report with what is expected.
- * Owner:   test support; one thread. The child's standard error is a packet pipe: one packet per write.
+ * Owner:   test support; one thread. The child's standard error is a packet pipe: one packet per
+ *          write.
  */
 #ifndef EMP_TESTS_SUPPORT_MISUSE_CHILD_H
 #define EMP_TESTS_SUPPORT_MISUSE_CHILD_H
@@ -62,7 +63,8 @@ struct misuse_case {
     const char *code; /* "E1002" */
     const char *text; /* "double free" */
     const char *call; /* of a report in the call: "free" */
-    bool late;        /* default build: when the block leaves the cache; secure and audit: in the call */
+    /* default build: when the block leaves the cache; secure and audit: in the call */
+    bool late;
     void (*body)(void); /* calls misuse_arm, does it, calls misuse_passed */
 };
 

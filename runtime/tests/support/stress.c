@@ -1,8 +1,9 @@
 /*
  * Purpose: see stress.h.
- * How:     every thread holds a table of its blocks and trades parcels of them with the others through
- *          mailboxes, one exchange per parcel; whoever finds a parcel owns its blocks. All blocks and
- *          all parcels come from the library; the tables come from the C library, before the baseline.
+ * How:     every thread holds a table of its blocks and trades parcels of them with the others
+ *          through mailboxes, one exchange per parcel; whoever finds a parcel owns its blocks. All
+ *          blocks and all parcels come from the library; the tables come from the C library, before
+ *          the baseline.
  */
 #define _GNU_SOURCE
 #include "support/stress.h"
@@ -81,7 +82,8 @@ static size_t resident_bytes(void)
     return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* A server's sizes: 94 % to 512 bytes, each octave as likely; the rest reaches every class and runs. */
+/* A server's sizes: 94 % to 512 bytes, each octave as likely; the rest reaches every class and
+   runs. */
 static size_t random_size(struct random_stream *random)
 {
     uint32_t kind = random_below(random, 1000);
@@ -340,8 +342,8 @@ static void empty_mailboxes(void)
 }
 
 /*
- * Bytes the library counts as allocated; looked at again for a while when they are not `wanted`: pages on
- * their way back to the system count as in use while maintenance has them.
+ * Bytes the library counts as allocated; looked at again for a while when they are not `wanted`:
+ * pages on their way back to the system count as in use while maintenance has them.
  */
 static uint64_t bytes_in_use(uint64_t wanted)
 {

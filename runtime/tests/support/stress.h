@@ -1,6 +1,7 @@
 /*
- * Purpose: the stress of the facade: threads that allocate, check, hand over and free blocks of many
- *          sizes while each keeps about the same number of bytes live; measures operations and memory.
+ * Purpose: the stress of the facade: threads that allocate, check, hand over and free blocks of
+ *          many sizes while each keeps about the same number of bytes live; measures operations and
+ *          memory.
  * Owner:   test support, on the public interface only. One run at a time.
  */
 #ifndef EMP_TESTS_SUPPORT_STRESS_H
