@@ -3,9 +3,12 @@
  *
  *   thread: none --free hook, something to give back--> running --nothing left--> none
  *
- * Owner:   core. Threads: one round at a time (a mutex that is only tried). The thread is started on
- *          the free side only, with no lock held and all signals blocked.
- * Design:  [core.proto.maintenance]. Source: BR-MEM-008, row D7.
+ * Owner:   core. Threads: one round at a time (a mutex that is only tried). The thread is started
+ *          on the free side only, with no lock held and all signals blocked, and never from a free
+ *          of the C library: pthread_join frees with the lock of the stack cache held, which
+ *          pthread_create takes.
+ * Design:  [core.proto.maintenance]. Source: BR-MEM-008, row D7; glibc nptl/nptl-stack.c,
+ *          __nptl_free_stacks.
  * Cost:    a round is O(chunks + partial slabs); nothing when nothing changed.
  */
 #include "core/maintenance.h"
@@ -27,15 +30,24 @@
 #include "thread/mutex.h"
 
 #define EMP_THREAD_MIN_BYTES ((size_t)4 << 20) /* smaller heaps are not worth a thread */
-#define EMP_QUIET_ROUNDS 4u                    /* rounds without work before the thread ends */
-#define EMP_DENSE_ROUNDS 8u                    /* rounds a chunk is full before it is advised */
+#define EMP_QUIET_ROUNDS     4u                /* rounds without work before the thread ends */
+#define EMP_DENSE_ROUNDS     8u                /* rounds a chunk is full before it is advised */
+#define EMP_LIBC_RANGES      8u                /* pieces of code of the C library and its loader */
 
 static struct {
     struct emp_mutex lock;
-    uint32_t running;   /* atomic: maintenance. 1: the thread exists or is being made */
-    uint32_t wake;      /* atomic: maintenance. futex word of the thread's sleep */
-    uint64_t last_ns;   /* guarded by lock: last round that aged memory */
+    uint32_t running; /* atomic: maintenance. 1: the thread exists or is being made */
+    uint32_t wake;    /* atomic: maintenance. futex word of the thread's sleep */
+    uint64_t last_ns; /* guarded by lock: last round that aged memory */
 } maintenance = {.lock = EMP_MUTEX_INIT(TICK)};
+
+EMP_TLS uintptr_t emp_maintenance_caller;
+
+static struct {
+    uintptr_t first;
+    uintptr_t limit;
+} libc_code[EMP_LIBC_RANGES];    /* const once threads exist */
+static uint32_t libc_code_count; /* const once threads exist */
 
 /* Pages inside a slab: a huge page there would be filled again behind our back. */
 static bool give_pages(void *base, size_t bytes)
@@ -75,7 +87,9 @@ size_t emp_maintenance_round(bool all, bool *more)
     size_t given = 0;
 
     *more = false;
-    if (!emp_mutex_try_lock(&maintenance.lock)) {
+    if (all) {
+        emp_mutex_lock(&maintenance.lock); /* "now" waits for a round that is under way */
+    } else if (!emp_mutex_try_lock(&maintenance.lock)) {
         return 0;
     }
     /* Memory ages from round to round: two half delays make at least one whole. */
@@ -111,6 +125,30 @@ static void maintenance_thread(void *arg)
     emp_store_release(&maintenance.running, 0);
 }
 
+/* True when starting a thread inside the free in progress could wait for a lock of its caller. */
+static bool caller_may_hold_locks(void)
+{
+    uintptr_t caller = emp_maintenance_caller;
+
+    if (caller == EMP_CALLER_PROGRAM) {
+        return false;
+    }
+    for (uint32_t i = 0; i < libc_code_count; i++) {
+        if (caller >= libc_code[i].first && caller < libc_code[i].limit) {
+            return true;
+        }
+    }
+    return caller == EMP_CALLER_NOBODY || libc_code_count == 0;
+}
+
+void emp_maintenance_add_libc(uintptr_t first, uintptr_t limit)
+{
+    if (libc_code_count < EMP_LIBC_RANGES) {
+        libc_code[libc_code_count].first = first;
+        libc_code[libc_code_count++].limit = limit;
+    }
+}
+
 /* Called now and then on the free side, no lock held. */
 static void maintenance_free_hook(void)
 {
@@ -118,7 +156,7 @@ static void maintenance_free_hook(void)
 
     /* order(maintenance): relaxed; the exchange below decides */
     if (emp_load_relaxed(&maintenance.running) != 0 ||
-        emp_option_value(EMP_OPTION_background) == 0) {
+        emp_option_value(EMP_OPTION_background) == 0 || caller_may_hold_locks()) {
         return;
     }
     emp_arena_read_counts(&counts);

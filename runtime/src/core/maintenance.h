@@ -1,10 +1,29 @@
 /*
- * Purpose: when maintenance runs: from emp_tick, and from a thread of our own that exists only while
- *          there is memory to give back.
+ * Purpose: when maintenance runs: from emp_tick, and from a thread of our own that exists only
+ *          while there is memory to give back.
  * Owner:   core; not installed. Design: [core.proto.maintenance]
  */
 #ifndef EMP_CORE_MAINTENANCE_H
 #define EMP_CORE_MAINTENANCE_H
+
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+/*
+ * Who asked for the free in progress, by an address of his code. The thread is not started for the
+ * C library itself: it frees with locks held that starting a thread needs.
+ */
+#define EMP_CALLER_PROGRAM ((uintptr_t)0) /* a call of ours that the C library does not know */
+#define EMP_CALLER_NOBODY  ((uintptr_t)1) /* the thread is not started, whoever asks */
+
+extern EMP_TLS uintptr_t emp_maintenance_caller;
+
+/*
+ * Declares [first, limit) code of the C library or its loader; before threads start, a few times.
+ * As long as there is none, every caller known by address counts as the C library.
+ */
+void emp_maintenance_add_libc(uintptr_t first, uintptr_t limit);
 
 /* Registers the free hook; after the thread room is ready. */
 void emp_maintenance_init(void);

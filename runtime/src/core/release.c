@@ -10,6 +10,7 @@
 #include "base/align.h"
 #include "core/advanced_memory_pool.h"
 #include "core/foreign.h"
+#include "core/maintenance.h"
 #include "core/runtime.h"
 #include "global/budget.h"
 #include "global/central.h"
@@ -138,6 +139,12 @@ static void release_large(void *ptr, const char *call)
 
 void emp_release_slow(void *ptr, const char *call)
 {
+    emp_release_for(ptr, call, EMP_CALLER_PROGRAM);
+}
+
+void emp_release_for(void *ptr, const char *call, uintptr_t caller)
+{
+    emp_maintenance_caller = caller;
     if (ptr == NULL) {
         return;
     }
@@ -318,7 +325,8 @@ void *emp_realloc(void *ptr, size_t size)
     if (moved != NULL) {
         memcpy(moved, ptr, usable < size ? usable : size);
         if (EMP_SECURE || !emp_fast_free(ptr)) {
-            emp_release_slow(ptr, "realloc");
+            /* Behind the name realloc the C library may be the caller, with locks held. */
+            emp_release_for(ptr, "realloc", EMP_CALLER_NOBODY);
         }
     }
     return moved;

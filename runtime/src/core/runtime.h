@@ -50,6 +50,9 @@ void *emp_allocate_class(uint32_t class_id, size_t requested);
 /* Everything about a free that the hit path does not do; errno is kept. */
 void emp_release_slow(void *ptr, const char *call);
 
+/* The same for a caller known by an address of his code, or EMP_CALLER_*; see maintenance.h. */
+void emp_release_for(void *ptr, const char *call, uintptr_t caller);
+
 /* Reports misuse of a pointer with everything known about it. */
 void emp_report_pointer(enum emp_report_code code, const void *ptr, const char *call);
 

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/compiler.h"
@@ -34,7 +35,7 @@ void *malloc(size_t size)
 void free(void *ptr)
 {
     if (emp_unlikely(EMP_SECURE || !emp_fast_free(ptr))) {
-        emp_release_slow(ptr, "free");
+        emp_release_for(ptr, "free", (uintptr_t)__builtin_return_address(0));
     }
 }
 

@@ -1,0 +1,138 @@
+/*
+ * What: the background thread is started by a free of the program once there is enough memory to
+ *       care about; not by a free of the C library, not by realloc, not when it is switched off.
+ * How:  the caller of a free is a parameter below the drop-in: addresses inside and outside a range
+ *       declared as C library; the tasks of the process are counted. Each case is a process of its
+ *       own, because a thread once started stays for a while.
+ * Shows: [core.proto.maintenance]
+ */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/advanced_memory_pool.h"
+#include "core/maintenance.h"
+#include "core/memory_monitor.h"
+#include "core/runtime.h"
+
+#define RUN_BYTES  ((size_t)100000)
+#define HEAP_BYTES ((size_t)16 << 20)
+#define LIBC_FIRST ((uintptr_t)0x10000)
+#define LIBC_LIMIT ((uintptr_t)0x20000)
+
+static unsigned tasks(void)
+{
+    DIR *directory = opendir("/proc/self/task");
+    unsigned count = 0;
+
+    for (const struct dirent *entry = directory != NULL ? readdir(directory) : NULL; entry != NULL;
+         entry = readdir(directory)) {
+        count += entry->d_name[0] != '.';
+    }
+    if (directory != NULL) {
+        (void)closedir(directory);
+    }
+    return count;
+}
+
+/* Threads of a process in which `work` ran. */
+static unsigned tasks_after(void (*work)(void))
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        char *heap = emp_malloc(HEAP_BYTES);
+
+        heap[0] = 1;
+        work();
+        _exit((int)tasks());
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return (unsigned)WEXITSTATUS(status);
+}
+
+/* Frees a few blocks above the slab classes (each asks for the thread) on behalf of `caller`. */
+static void free_for(uintptr_t caller)
+{
+    for (unsigned i = 0; i < 50; i++) {
+        emp_release_for(emp_malloc(RUN_BYTES), "free", caller);
+    }
+}
+
+static void by_program(void)
+{
+    free_for(EMP_CALLER_PROGRAM);
+}
+
+static void by_address_before_the_library_is_known(void)
+{
+    free_for(LIBC_LIMIT);
+}
+
+static void by_libc(void)
+{
+    emp_maintenance_add_libc(LIBC_FIRST, LIBC_LIMIT);
+    free_for(LIBC_FIRST);
+    free_for(LIBC_LIMIT - 1);
+}
+
+static void by_address_outside_libc(void)
+{
+    emp_maintenance_add_libc(LIBC_FIRST, LIBC_LIMIT);
+    free_for(LIBC_FIRST);
+    free_for(LIBC_LIMIT);
+}
+
+static void by_realloc(void)
+{
+    void *block = NULL;
+
+    for (unsigned i = 0; i < 50; i++) {
+        block = emp_realloc(block, RUN_BYTES * (1 + i % 2 * 20));
+    }
+}
+
+static void switched_off(void)
+{
+    (void)emp_option_set("background", "0");
+    free_for(EMP_CALLER_PROGRAM);
+}
+
+static void the_program_starts_the_thread(void **state)
+{
+    /* Under valgrind and ASan there is no thread of ours. */
+    unsigned started = emp_runtime_annotates ? 1 : 2;
+
+    (void)state;
+    assert_int_equal(tasks_after(by_program), started);
+    assert_int_equal(tasks_after(by_address_outside_libc), started);
+}
+
+static void the_c_library_does_not(void **state)
+{
+    (void)state;
+    assert_int_equal(tasks_after(by_libc), 1);
+    assert_int_equal(tasks_after(by_address_before_the_library_is_known), 1);
+    assert_int_equal(tasks_after(by_realloc), 1);
+    assert_int_equal(tasks_after(switched_off), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_program_starts_the_thread),
+        cmocka_unit_test(the_c_library_does_not),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
