@@ -17,7 +17,6 @@ DECLARATION = re.compile(
 def declarations(text):
     """(line, name, result, parameter names) of the functions a header declares or defines."""
     code = without_directives(code_of(text))
-    code = re.sub(r"^[ \t]*EMP_EXTERN_C_(BEGIN|END)\b", lambda m: " " * len(m.group()), code, flags=re.MULTILINE)
     found, at = [], 0
     while True:
         match = DECLARATION.search(code, at)

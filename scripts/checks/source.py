@@ -158,8 +158,9 @@ def split_parameters(text):
 
 
 def without_directives(code):
-    """The code with preprocessor lines (and their continuations) blanked."""
-    return re.sub(r"^[ \t]*#(?:\\\n|[^\n])*", lambda m: _blank(m.group()), code, flags=re.MULTILINE)
+    """The code with preprocessor lines (and their continuations) and lines of one bare macro blanked."""
+    lines = re.compile(r"^(?:[ \t]*#(?:\\\n|[^\n])*|[A-Z][A-Z0-9_]+$)", re.MULTILINE)
+    return lines.sub(lambda match: _blank(match.group()), code)
 
 
 @lru_cache(maxsize=None)

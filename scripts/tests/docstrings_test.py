@@ -31,6 +31,13 @@ class DocstringsTest(SeededTest):
         self.change(POOL_H, "#endif\n", body)
         self.assert_reports(docstrings, "A1", "emp_pool_twice has no")
 
+    def test_docstring_after_a_bare_macro(self):
+        doc = "/**\n * Twice.\n * @param x a number. @returns a number.\n * Errors: none. Threads: any. Cost: O(1).\n"
+        doc += " * Since: 0.1. Source: A1.\n */\n"
+        body = "static inline int emp_pool_twice(int x)\n{\n    return 2 * x;\n}\n#endif\n"
+        self.change(POOL_H, "#endif\n", "EMP_EXTERN_C_END\n\n" + doc + body)
+        self.assertEqual(self.findings(docstrings), [])
+
     def test_head_without_life_cycle(self):
         self.change(POOL_H, "Life cycle: none. ", "")
         self.assert_reports(docstrings, "A2", "Life cycle")

@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include "base/compiler.h"
+
 /* Index of the lowest set bit; x must not be zero. */
 static inline unsigned emp_bits_lowest(uint64_t x)
 {
@@ -23,15 +25,13 @@ static inline unsigned emp_bits_highest(uint64_t x)
 /* Number of set bits. */
 static inline unsigned emp_bits_count(uint64_t x)
 {
-#if defined(__POPCNT__) || defined(__aarch64__)
-    return (unsigned)__builtin_popcountll(x);
-#else
-    /* The compiler would call a table look-up of its own library here. */
+    if (EMP_HAS_POPCOUNT) {
+        return (unsigned)__builtin_popcountll(x);
+    }
     x = x - ((x >> 1) & 0x5555555555555555u);
     x = (x & 0x3333333333333333u) + ((x >> 2) & 0x3333333333333333u);
     x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu;
     return (unsigned)((x * 0x0101010101010101u) >> 56);
-#endif
 }
 
 /* The n lowest bits set; n in 0..64. */

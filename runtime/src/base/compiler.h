@@ -32,6 +32,13 @@
 #error "libechomem supports x86-64 and aarch64"
 #endif
 
+/* True when counting bits is one instruction; else the compiler would call its library for it. */
+#if defined(__POPCNT__) || defined(__aarch64__)
+#define EMP_HAS_POPCOUNT 1
+#else
+#define EMP_HAS_POPCOUNT 0
+#endif
+
 #if defined(__SANITIZE_ADDRESS__)
 #define EMP_ASAN 1
 #elif defined(__has_feature)

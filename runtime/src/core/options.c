@@ -6,13 +6,13 @@
 #include "core/options.h"
 
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "core/memory_monitor.h"
 #include "core/runtime.h"
 #include "local/thread_cache.h"
 #include "monitor/emitter.h"
 #include "monitor/report.h"
+#include "os/os_process.h"
 #include "slab/bitmap_expand.h"
 #include "slab/size_class.h"
 #include "span/arena.h"
@@ -58,6 +58,9 @@ static const char *const *const option_choices[EMP_OPTION_COUNT] = {
 };
 
 #define EMP_OPTION_TEXT_BYTES 32u
+
+_Static_assert(sizeof(((struct emp_option_info *)0)->current_text) == EMP_OPTION_TEXT_BYTES,
+               "an option is described by a whole copy");
 
 static struct {
     struct emp_mutex lock;
@@ -180,8 +183,9 @@ static void option_apply(enum emp_option option, uint64_t value)
 static void option_store(enum emp_option option, const char *text, uint64_t value,
                          const char *origin)
 {
-    strcpy(options.texts[option],
-           option_choices[option] != NULL ? option_choices[option][value] : text);
+    const char *canonical = option_choices[option] != NULL ? option_choices[option][value] : text;
+
+    memcpy(options.texts[option], canonical, strlen(canonical) + 1);
     options.origins[option] = origin;
     /* order(option): relaxed; see emp_option_value */
     emp_store_relaxed(&options.values[option], value);
@@ -230,11 +234,10 @@ static const char *option_environment(const char *name, char *const *environment
 
 void emp_options_init(void)
 {
-    extern char **environ;
-    bool trusted = getauxval(AT_SECURE) == 0; /* a set-user-id program ignores the environment */
+    char *const *environment = emp_os_is_privileged() ? NULL : emp_os_environment();
 
     for (unsigned i = 0; i < EMP_OPTION_COUNT; i++) {
-        const char *text = trusted ? option_environment(option_rows[i].environment, environ) : NULL;
+        const char *text = option_environment(option_rows[i].environment, environment);
         uint64_t value = 0;
 
         if (option_parse((enum emp_option)i, option_rows[i].default_text, &value)) {
@@ -249,7 +252,7 @@ void emp_options_init(void)
             option_complain(option_rows[i].environment, ": bad value, the default stays");
         }
     }
-    options.started = environ != NULL;
+    options.started = emp_os_environment() != NULL;
 }
 
 void emp_options_read_late(void)
@@ -298,7 +301,7 @@ enum emp_status emp_option_describe(size_t index, struct emp_option_info *out)
                                     .run_time = row->run_time};
     emp_mutex_lock(&options.lock);
     out->origin = options.origins[index];
-    strcpy(out->current_text, options.texts[index]);
+    memcpy(out->current_text, options.texts[index], sizeof(out->current_text));
     emp_mutex_unlock(&options.lock);
     return EMP_OK;
 }

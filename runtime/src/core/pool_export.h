@@ -17,6 +17,12 @@
 #define EMP_EXTERN_C_END
 #endif
 
+#if defined(__x86_64__)
+#define EMP_PUBLIC_X86_64 1
+#else
+#define EMP_PUBLIC_X86_64 0
+#endif
+
 #define EMP_API            __attribute__((visibility("default")))
 #define EMP_API_MALLOC     __attribute__((malloc, warn_unused_result))
 #define EMP_INLINE         static inline __attribute__((always_inline, unused))

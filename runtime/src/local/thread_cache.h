@@ -1,9 +1,9 @@
 /*
- * Purpose: the cache of one thread (L1, ThreadLocalObjectPool of the model): per class a bin, a stack
- *          of pointers to free blocks, and the room it is granted.
+ * Purpose: the cache of one thread (L1, ThreadLocalObjectPool of the model): per class a bin, a
+ *          stack of pointers to free blocks, and the room it is granted.
  * Owner:   local. A cache is touched by its own thread, except: maintenance may lower bin limits
- *          (relaxed store), pool creation and destruction touch the bins of that pool's class while no
- *          thread uses it, and a forked child empties the caches of threads that are gone.
+ *          (relaxed store), pool creation and destruction touch the bins of that pool's class while
+ *          no thread uses it, and a forked child empties the caches of threads that are gone.
  *
  *   thread: none --first slow path--> attached --key destructor--> closing --last round--> dead
  *   bin: closed --first refill--> hot (room) --slow samples (tick)--> cold (no room) --busy--> hot
@@ -26,8 +26,9 @@ typedef void **emp_slot_address __attribute__((may_alias));
 
 /* One bin. Invariant: the entry below the lowest block is NULL, so an empty bin pops NULL. */
 struct emp_l1_bin {
-    emp_slot_address top;   /* owner only: one past the newest */
-    emp_slot_address limit; /* atomic: bin-limit. full when top reaches it; may be lowered by maintenance */
+    emp_slot_address top; /* owner only: one past the newest */
+    /* atomic: bin-limit. full when top reaches it; may be lowered by maintenance */
+    emp_slot_address limit;
 };
 
 /* What fast paths see; core/thread_cache_view.h is the same layout, asserted in core. */
@@ -42,22 +43,23 @@ struct emp_l1 {
 };
 
 /*
- * The slow side of a bin. Owner only unless said otherwise. A closed bin (room_full 0) keeps its slots
- * for the next pool of its class.
+ * The slow side of a bin. Owner only unless said otherwise. A closed bin (room_full 0) keeps its
+ * slots for the next pool of its class.
  */
 struct emp_bin_state {
-    uint16_t base_index;   /* words from the cache to the first slot; 0: never had any */
-    uint16_t slots;        /* slots there, const once given */
-    uint16_t room_full;    /* blocks when hot; 0: closed */
-    uint16_t room;         /* blocks now; 0: cold */
-    uint8_t poked;         /* atomic: bin-limit. limit was lowered to sample the rate */
-    uint8_t slow_samples;  /* consecutive samples below the rate */
-    uint8_t overflows;     /* flushes since the last refill */
-    uint8_t events;        /* cold: operations in the window; hot: refills and flushes since it grew */
-    uint32_t stamp_us;     /* atomic: bin-limit. when poked, or when the window began */
+    uint16_t base_index;  /* words from the cache to the first slot; 0: never had any */
+    uint16_t slots;       /* slots there, const once given */
+    uint16_t room_full;   /* blocks when hot; 0: closed */
+    uint16_t room;        /* blocks now; 0: cold */
+    uint8_t poked;        /* atomic: bin-limit. limit was lowered to sample the rate */
+    uint8_t slow_samples; /* consecutive samples below the rate */
+    uint8_t overflows;    /* flushes since the last refill */
+    /* cold: operations in the window; hot: refills and flushes since it grew */
+    uint8_t events;
+    uint32_t stamp_us; /* atomic: bin-limit. when poked, or when the window began */
 };
 
-#define EMP_AWAY_MAX 32u
+#define EMP_AWAY_MAX   32u
 #define EMP_NEAR_SLOTS 221u
 
 /*
@@ -65,27 +67,27 @@ struct emp_bin_state {
  * pools, their states and the far slots lie on later pages that come into being when used.
  */
 struct emp_cache {
-    struct emp_cache *next;            /* guarded by the registry lock */
-    struct emp_cache *prev;            /* guarded by the registry lock */
-    uint32_t thread_id;                /* const */
-    uint32_t slow_count;               /* slow paths so far */
-    uint32_t tick_ms;                  /* coarse time of the last tick */
-    uint16_t block_shift;              /* log2 of the bytes of this block */
-    uint8_t scale;                     /* rooms are divided by 2^scale */
-    uint8_t busy;                      /* atomic: cache-busy. inside a slow path */
-    uint8_t closing;                   /* no room any more: the thread is ending */
+    struct emp_cache *next; /* guarded by the registry lock */
+    struct emp_cache *prev; /* guarded by the registry lock */
+    uint32_t thread_id;     /* const */
+    uint32_t slow_count;    /* slow paths so far */
+    uint32_t tick_ms;       /* coarse time of the last tick */
+    uint16_t block_shift;   /* log2 of the bytes of this block */
+    uint8_t scale;          /* rooms are divided by 2^scale */
+    uint8_t busy;           /* atomic: cache-busy. inside a slow path */
+    uint8_t closing;        /* no room any more: the thread is ending */
     uint8_t away_count;
-    uint16_t near_used;                /* slots of near_slots in use */
-    uint32_t far_used;                 /* slots of far_slots in use */
+    uint16_t near_used; /* slots of near_slots in use */
+    uint32_t far_used;  /* slots of far_slots in use */
     uint32_t far_slots_count;
-    uint32_t room_bytes;               /* sum over open bins of room * block bytes */
-    uint64_t pools_known[4];           /* registry lock: bit per class whose pool state is valid */
+    uint32_t room_bytes;     /* sum over open bins of room * block bytes */
+    uint64_t pools_known[4]; /* registry lock: bit per class whose pool state is valid */
     uint64_t head_rest[5];
     struct emp_bin_state size_states[EMP_POOL_CLASS_FIRST];
     void *near_slots[EMP_NEAR_SLOTS];
     struct emp_l1 view;
     struct emp_bin_state pool_states[EMP_BINS - EMP_POOL_CLASS_FIRST];
-    void *away[EMP_AWAY_MAX];          /* blocks of line-sharing classes that must go home */
+    void *away[EMP_AWAY_MAX]; /* blocks of line-sharing classes that must go home */
     void *far_slots[];
 };
 
@@ -101,28 +103,36 @@ extern struct emp_local_options emp_local_options;
 void emp_local_init(void);
 
 /* The calling thread's cache. Opaque to the compiler: see core/thread_cache_view.h. */
+#if EMP_ARCH_X86_64
 static inline struct emp_l1 *emp_l1_current(void)
 {
     struct emp_l1 *view;
-#if EMP_ARCH_X86_64
+
     __asm__ __volatile__("movq emp_cache_pointer@gottpoff(%%rip), %0\n\t"
                          "movq %%fs:(%0), %0"
                          : "=r"(view));
+    return view;
+}
 #else
+static inline struct emp_l1 *emp_l1_current(void)
+{
+    struct emp_l1 *view;
     uintptr_t scratch;
+
     __asm__ __volatile__("mrs %1, tpidr_el0\n\t"
                          "adrp %0, :gottprel:emp_cache_pointer\n\t"
                          "ldr %0, [%0, #:gottprel_lo12:emp_cache_pointer]\n\t"
                          "ldr %0, [%1, %0]"
                          : "=&r"(view), "=&r"(scratch));
-#endif
     return view;
 }
+#endif
 
 /* Refills a bin and returns one block; NULL: errno is the caller's business, note says why. */
 void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note);
 
-/* Takes a block whose bin is full, poked, without room, or must go home. ptr has a tag of class_id. */
+/* Takes a block whose bin is full, poked, without room, or must go home. ptr has a tag of
+   class_id. */
 void emp_cache_free_slow(uint32_t class_id, void *ptr, const char *call);
 
 /* Gives blocks whose tags say class_id straight to the shared tiers; reports what is wrong. */
@@ -147,8 +157,8 @@ void emp_cache_tick(void);
 void emp_cache_poke_all(void);
 
 /*
- * Closes the bins of a pool class in every cache: of a new pool (room > 0) or a dead one (0). *dropped,
- * when not NULL, receives the blocks that were in them. The pools lock is held.
+ * Closes the bins of a pool class in every cache: of a new pool (room > 0) or a dead one (0).
+ * *dropped, when not NULL, receives the blocks that were in them. The pools lock is held.
  */
 void emp_cache_reset_class(uint32_t class_id, uint16_t room, uint64_t *dropped);
 
