@@ -103,6 +103,14 @@ static void give(uint32_t class_id, size_t from, size_t count)
     }
 }
 
+/* So that the next refill goes to the slabs. */
+static void forget_warm(uint32_t shard, uint32_t class_id)
+{
+    struct emp_shard_class *class_state = &emp_shards[shard]->classes[class_id];
+
+    memset(class_state->warm, 0, sizeof(class_state->warm));
+}
+
 /* Slabs and free blocks of a class by walking, beside what the shards count. */
 static void check_counts(void **state)
 {
@@ -218,8 +226,7 @@ static void the_fullest_slab_serves_before_emptier_ones(void **state)
     give(class_id, 1, 40);             /* the first: a little more than half free */
     give(class_id, slots + 1, 5);      /* the second: the fullest */
     give(class_id, 2 * slots + 1, 50); /* the third */
-    memset(emp_shards[shard]->classes[class_id].warm, 0,
-           sizeof(emp_shards[shard]->classes[class_id].warm));
+    forget_warm(shard, class_id);
     void *lowest = blocks[slots];
     void *highest = blocks[2 * slots - 1];
 
@@ -378,13 +385,18 @@ static void a_shard_with_many_partial_slabs_offers_one_in_the_ring(void **state)
     const unsigned count = 14 * slots;
 
     (void)state;
-    (void)go_to(0);
+    uint32_t from = go_to(0);
     take(class_id, 0, count);
     qsort(blocks, count, sizeof(void *), compare_pointers);
     for (unsigned i = 0; i < count; i++) {
         if (i % slots != 0) {
             give(class_id, i, 1);
         }
+    }
+    for (unsigned i = 0; i < 4; i++) { /* a take moves slabs to the list of their occupancy */
+        forget_warm(from, class_id);
+        take(class_id, count, 1);
+        give(class_id, count, 1);
     }
     uint32_t item = 0;
 
@@ -394,8 +406,12 @@ static void a_shard_with_many_partial_slabs_offers_one_in_the_ring(void **state)
     assert_true(emp_ring_push(emp_rings[class_id], item));
     uint32_t to = go_to(1);
     take(class_id, count, 1);
-    assert_int_equal(emp_slab_owner(emp_slab_at(item - 1)), to);
-    assert_int_equal(emp_slab_at(item - 1)->offered, 0);
+    const struct emp_slab *adopted =
+        emp_slab_at(emp_slab_number_of((uintptr_t)blocks[count], &emp_classes[class_id]));
+
+    assert_int_equal(emp_slab_owner(adopted), to);
+    assert_int_equal(adopted->offered, 0);
+    assert_int_equal(emp_shards[to]->classes[class_id].slots, slots);
     give(class_id, count, 1);
     for (unsigned i = 0; i < count; i += slots) {
         give(class_id, i, 1);
@@ -404,7 +420,7 @@ static void a_shard_with_many_partial_slabs_offers_one_in_the_ring(void **state)
 
 static void a_detached_slab_hands_out_nothing_though_it_is_warm(void **state)
 {
-    const uint32_t class_id = emp_size_class_of(224);
+    const uint32_t class_id = emp_size_class_of(1792);
 
     (void)state;
     uint32_t index = go_to(0);

@@ -232,7 +232,9 @@ static void a_ring_refuses_when_full_and_when_empty(void **state)
     for (uint32_t i = 0; i < EMP_RING_CELLS; i++) {
         uint32_t position = ring.tail + i;
 
-        ring.cells[position & (EMP_RING_CELLS - 1)].seq = position;
+        uint32_t index = position & (EMP_RING_CELLS - 1);
+
+        ring.cells[index].seq = position - index;
     }
     for (unsigned round = 0; round < 3; round++) {
         assert_false(emp_ring_pop(&ring, &item));
