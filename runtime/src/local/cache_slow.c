@@ -15,16 +15,18 @@
 #include "span/arena.h"
 #include "sync/atomic.h"
 
-#define EMP_OVERFLOWS_MANY 2u /* flushes without a refill after which a bin keeps little */
-#define EMP_OVERFLOW_KEEP 8u
+#define EMP_OVERFLOWS_MANY  2u /* flushes without a refill after which a bin keeps little */
+#define EMP_OVERFLOW_KEEP   8u
 #define EMP_HOOK_SLOW_PATHS 16u /* slow paths between two calls of the free hook */
 
 void emp_cache_set_limit(struct emp_cache *cache, uint32_t class_id)
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
 
-    /* order(bin-limit): relaxed; maintenance may lower it again at once, which only means a visit */
-    emp_store_relaxed(&cache->view.bins[class_id].limit, emp_cache_base(cache, state) + state->room);
+    /* order(bin-limit): relaxed; maintenance may lower it again at once, which only means a
+       visit */
+    emp_store_relaxed(&cache->view.bins[class_id].limit,
+                      emp_cache_base(cache, state) + state->room);
 }
 
 void emp_cache_report(const struct emp_central_fault *faults, unsigned count, uint32_t class_id,
@@ -42,9 +44,8 @@ void emp_cache_report(const struct emp_central_fault *faults, unsigned count, ui
             .class_id = class_id,
             /* order(slab-owner): relaxed; for the text of the report */
             .owner_shard = emp_load_relaxed(&slab->owner),
-            .pool = class_id >= EMP_POOL_CLASS_FIRST
-                        ? emp_budget_name(class_id, name, sizeof(name))
-                        : NULL,
+            .pool = class_id >= EMP_POOL_CLASS_FIRST ? emp_budget_name(class_id, name, sizeof(name))
+                                                     : NULL,
             .call = call,
         };
         emp_report_misuse(&report);
@@ -231,8 +232,8 @@ void emp_cache_flush_away(struct emp_cache *cache, const char *call)
 }
 
 /*
- * A block of a line-sharing class whose home is another shard. Blocks of pools never wait: their pool
- * may be destroyed meanwhile.
+ * A block of a line-sharing class whose home is another shard. Blocks of pools never wait: their
+ * pool may be destroyed meanwhile.
  */
 static void cache_free_away(struct emp_cache *cache, uint32_t class_id, void *ptr, const char *call)
 {
@@ -275,8 +276,8 @@ void emp_cache_free_slow(uint32_t class_id, void *ptr, const char *call)
     struct emp_l1_bin *bin = &cache->view.bins[class_id];
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
     /* order(slab-tag): relaxed; the caller holds the block */
-    uint32_t tag = emp_load_relaxed(
-        &emp_arena.tags[((uintptr_t)ptr - emp_arena.base) >> EMP_UNIT_SHIFT]);
+    uint32_t tag =
+        emp_load_relaxed(&emp_arena.tags[((uintptr_t)ptr - emp_arena.base) >> EMP_UNIT_SHIFT]);
 
     emp_cache_enter(cache);
     cache_set_home(cache);
@@ -340,7 +341,8 @@ void emp_cache_flush(const char *call)
 {
     struct emp_cache *cache = emp_cache_of(emp_l1_current());
 
-    /* order(cache-busy): relaxed; our own: a report inside a flush, or a signal handler, must not nest */
+    /* order(cache-busy): relaxed; our own: a report inside a flush, or a signal handler, must not
+       nest */
     if (cache != NULL && emp_load_relaxed(&cache->busy) == 0) {
         emp_cache_enter(cache);
         emp_cache_empty(cache, call);

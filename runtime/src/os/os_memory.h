@@ -38,8 +38,8 @@ bool emp_os_unmap(void *base, size_t bytes);
 void *emp_os_map(size_t bytes, size_t align, enum emp_os_pages pages, enum emp_os_pages *got);
 
 /*
- * Resizes a mapping made by emp_os_map, possibly moving it; both sizes multiples of its own pages (the
- * huge ones too). NULL: refused, unchanged.
+ * Resizes a mapping made by emp_os_map, possibly moving it; both sizes multiples of its own pages
+ * (the huge ones too). NULL: refused, unchanged.
  */
 void *emp_os_remap(void *base, size_t old_bytes, size_t new_bytes, bool may_move);
 

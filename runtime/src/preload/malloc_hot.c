@@ -1,6 +1,6 @@
 /*
- * Purpose: malloc, free, calloc and realloc of the drop-in: the hit paths, everything else by a tail
- *          call into core.
+ * Purpose: malloc, free, calloc and realloc of the drop-in: the hit paths, everything else by a
+ *          tail call into core.
  * Owner:   preload. Threads: any. Not async-signal-safe, as in every C library.
  * Design:  [preload.req.contract]. Source: C11 7.22.3, POSIX, glibc manual "Replacing malloc".
  */

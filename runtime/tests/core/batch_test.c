@@ -1,8 +1,9 @@
 /*
- * What: batch calls: distinct writable blocks of the right size, NULLs and mixed sizes in a free, blocks
- *       of other threads, limits of pools, errno; and that a batch moves whole words, not single blocks.
- * How:  every count around the batch sizes 64 and 128 for classes of all kinds; counters of the shared
- *       tiers before and after; an audit after each test.
+ * What: batch calls: distinct writable blocks of the right size, NULLs and mixed sizes in a free,
+ *       blocks of other threads, limits of pools, errno; and that a batch moves whole words, not
+ *       single blocks.
+ * How:  every count around the batch sizes 64 and 128 for classes of all kinds; counters of the
+ *       shared tiers before and after; an audit after each test.
  * Shows: [core.proto.batch]
  */
 #include <errno.h>

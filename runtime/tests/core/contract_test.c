@@ -1,7 +1,7 @@
 /*
- * What: the contract of the general allocator on the emp_ calls: sizes and alignments, zeroed memory
- *       after dirty reuse in every kind of block, content kept by realloc whatever way it takes, errno,
- *       overflow of products and sums, blocks of several GiB.
+ * What: the contract of the general allocator on the emp_ calls: sizes and alignments, zeroed
+ *       memory after dirty reuse in every kind of block, content kept by realloc whatever way it
+ *       takes, errno, overflow of products and sums, blocks of several GiB.
  * How:  matrices over every size class and its neighbours; an audit after each test.
  * Shows: [core.proto.allocate] [core.proto.release]
  * ctest-timeout: 300
@@ -26,10 +26,9 @@
 #define REUSES 40u
 
 /* One or more sizes of every kind of block: slabs, runs, chunks, mappings. */
-static const size_t kinds[] = {1,         8,         16,        24,         100,       1024,
-                               1025,      8192,      8193,      32768,      32769,     65536,
-                               100000,    MIB - 1,   MIB,       MIB + 1,    3 * MIB,   32 * MIB,
-                               32 * MIB + 1, 40 * MIB};
+static const size_t kinds[] = {1,    8,       16,      24,       100,          1024,    1025,
+                               8192, 8193,    32768,   32769,    65536,        100000,  MIB - 1,
+                               MIB,  MIB + 1, 3 * MIB, 32 * MIB, 32 * MIB + 1, 40 * MIB};
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 static int audit_after(void **state)
@@ -214,7 +213,8 @@ static void sizes_near_the_limit_are_refused_by_every_call(void **state)
 
 static void every_alignment_of_every_size(void **state)
 {
-    static const size_t sizes[] = {0, 1, 63, 64, 65, 1000, 4096, 5000, 32768, 33000, 200000, MIB, 3 * MIB};
+    static const size_t sizes[] = {0,    1,     63,    64,     65,  1000,   4096,
+                                   5000, 32768, 33000, 200000, MIB, 3 * MIB};
 
     (void)state;
     for (size_t align = 1; align <= GIB; align *= 2) {

@@ -1,8 +1,8 @@
 /*
  * What: PoolExpanded and AllocationFailed reach the callback with all their fields and with no lock
  *       held; a callback can be replaced and removed; misuse callbacks too.
- * How:  a callback that allocates, frees, creates and looks up pools; pools that grow, hit their limit,
- *       or ask for more than there can be.
+ * How:  a callback that allocates, frees, creates and looks up pools; pools that grow, hit their
+ *       limit, or ask for more than there can be.
  * Shows: [core.req.events]
  */
 #include <errno.h>
@@ -315,7 +315,8 @@ int main(void)
                                         remove_callback),
         cmocka_unit_test_setup_teardown(the_callback_may_use_the_whole_library, forget,
                                         remove_callback),
-        cmocka_unit_test_setup_teardown(a_callback_is_replaced_and_removed, forget, remove_callback),
+        cmocka_unit_test_setup_teardown(a_callback_is_replaced_and_removed, forget,
+                                        remove_callback),
         cmocka_unit_test_setup_teardown(callbacks_are_replaced_while_events_happen, forget,
                                         remove_callback),
     };

@@ -1,9 +1,9 @@
 /*
- * What: hot, warm and cold by measured rate: a class used 10,000 times a second holds its full room in the
- *       thread's cache; the same class used 100 times a second for two seconds holds none, and the pages of
- *       its empty slabs are gone.
- * How:  real time, operations spread over it, emp_tick as an event loop calls it, no option set; room and
- *       count are read from the cache, pages from the kernel.
+ * What: hot, warm and cold by measured rate: a class used 10,000 times a second holds its full room
+ *       in the thread's cache; the same class used 100 times a second for two seconds holds none,
+ *       and the pages of its empty slabs are gone.
+ * How:  real time, operations spread over it, emp_tick as an event loop calls it, no option set;
+ *       room and count are read from the cache, pages from the kernel.
  * ctest-serial
  * Design: [local.req.rate] [local.proto.poke]
  */

@@ -1,6 +1,7 @@
 /*
- * What: options: every one described, set by call and by the environment, bad values refused with one
- *       line and the default kept, start-only options refused later, effects of those that act at once.
+ * What: options: every one described, set by call and by the environment, bad values refused with
+ *       one line and the default kept, start-only options refused later, effects of those that act
+ *       at once.
  * How:  the public calls; environments in a child that asks through emp_option_describe.
  * Shows: [core.req.options]
  */
@@ -62,14 +63,30 @@ static void every_option_is_described(void **state)
 static void a_value_set_by_a_call_is_in_force(void **state)
 {
     static const char *const good[][2] = {
-        {"purge_delay", "250ms"}, {"purge_delay", "5s"},    {"purge_delay", "1000000us"},
-        {"purge_delay", "17"},    {"limit", "0"},           {"limit", "64g"},
-        {"limit", "64GiB"},       {"limit", "100000MB"},    {"background", "0"},
-        {"background", "yes"},    {"background", "off"},    {"thp", "never"},
-        {"thp", "auto"},          {"foreign_free", "ignore"}, {"foreign_free", "abort"},
-        {"align", "line"},        {"align", "natural"},     {"rate_limits", "false"},
-        {"rate_limits", "true"},  {"huge_pages", "2m"},     {"huge_pages", "off"},
-        {"limit", "0"},           {"purge_delay", "1s"},    {"background", "1"},
+        {"purge_delay", "250ms"},
+        {"purge_delay", "5s"},
+        {"purge_delay", "1000000us"},
+        {"purge_delay", "17"},
+        {"limit", "0"},
+        {"limit", "64g"},
+        {"limit", "64GiB"},
+        {"limit", "100000MB"},
+        {"background", "0"},
+        {"background", "yes"},
+        {"background", "off"},
+        {"thp", "never"},
+        {"thp", "auto"},
+        {"foreign_free", "ignore"},
+        {"foreign_free", "abort"},
+        {"align", "line"},
+        {"align", "natural"},
+        {"rate_limits", "false"},
+        {"rate_limits", "true"},
+        {"huge_pages", "2m"},
+        {"huge_pages", "off"},
+        {"limit", "0"},
+        {"purge_delay", "1s"},
+        {"background", "1"},
     };
 
     (void)state;
@@ -84,11 +101,21 @@ static void a_value_set_by_a_call_is_in_force(void **state)
 static void bad_names_and_values_change_nothing(void **state)
 {
     static const char *const bad[][2] = {
-        {"purge_delay", ""},    {"purge_delay", "s"},     {"purge_delay", "1h"},
-        {"purge_delay", "-1s"}, {"purge_delay", "1 s"},   {"purge_delay", "99999999999999999999s"},
-        {"limit", "1x"},        {"limit", "g"},           {"limit", "18446744073709551615g"},
-        {"limit", "0x10"},      {"background", "maybe"},  {"background", "2"},
-        {"thp", "AUTO"},        {"thp", ""},              {"foreign_free", "drop"},
+        {"purge_delay", ""},
+        {"purge_delay", "s"},
+        {"purge_delay", "1h"},
+        {"purge_delay", "-1s"},
+        {"purge_delay", "1 s"},
+        {"purge_delay", "99999999999999999999s"},
+        {"limit", "1x"},
+        {"limit", "g"},
+        {"limit", "18446744073709551615g"},
+        {"limit", "0x10"},
+        {"background", "maybe"},
+        {"background", "2"},
+        {"thp", "AUTO"},
+        {"thp", ""},
+        {"foreign_free", "drop"},
         {"limit", "1234567890123456789012345678901234567890"},
     };
 

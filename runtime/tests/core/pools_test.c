@@ -1,7 +1,7 @@
 /*
- * What: the pool repository: every field of the configuration, names and ids, the limit of pools, exact
- *       capacities, statistics, destruction with live objects, reuse of classes while other threads hold
- *       cached blocks, typed pools.
+ * What: the pool repository: every field of the configuration, names and ids, the limit of pools,
+ *       exact capacities, statistics, destruction with live objects, reuse of classes while other
+ *       threads hold cached blocks, typed pools.
  * How:  the public calls; an audit after each test.
  * Shows: [core.proto.pool] [local.proto.cache]
  */
@@ -455,12 +455,13 @@ int main(void)
         cmocka_unit_test_teardown(max_capacity_is_exact, audit_after),
         cmocka_unit_test_teardown(initial_capacity_is_there_before_the_first_call, audit_after),
         cmocka_unit_test_teardown(statistics_of_a_pool_add_up, audit_after),
-        cmocka_unit_test_teardown(
-            classes_are_used_again_while_other_threads_hold_cached_blocks, audit_after),
+        cmocka_unit_test_teardown(classes_are_used_again_while_other_threads_hold_cached_blocks,
+                                  audit_after),
         cmocka_unit_test_teardown(after_10000_pools_there_is_still_room_in_the_cache, audit_after),
         cmocka_unit_test_teardown(a_typed_pool_lives_from_its_first_object_to_destroy, audit_after),
         cmocka_unit_test_teardown(two_files_may_define_pools_of_one_name, audit_after),
-        cmocka_unit_test_teardown(threads_that_race_for_the_first_object_make_one_pool, audit_after),
+        cmocka_unit_test_teardown(threads_that_race_for_the_first_object_make_one_pool,
+                                  audit_after),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /*
- * What: statistics of the process: they add up, follow large blocks exactly, print as text, as JSON that
- *       a parser takes, and as OpenMetrics with a type for every number and the end mark.
- * How:  counters before and after known operations; python3 parses the JSON, or a check of brackets and
- *       quotes where there is none.
+ * What: statistics of the process: they add up, follow large blocks exactly, print as text, as JSON
+ *       that a parser takes, and as OpenMetrics with a type for every number and the end mark.
+ * How:  counters before and after known operations; python3 parses the JSON, or a check of brackets
+ *       and quotes where there is none.
  * Shows: [core.req.stats]
  */
 #define _GNU_SOURCE
@@ -185,7 +185,8 @@ static void openmetrics_has_a_type_for_every_number(void **state)
     bool ended = false;
 
     (void)state;
-    for (char *line = strtok_r(out, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+    for (char *line = strtok_r(out, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
         char name[96];
         char kind[16];
         unsigned long long value = 0;

@@ -1,6 +1,7 @@
 /*
- * What: every system call of the library fails at every index: no crash, NULL with ENOMEM where a call
- *       fails, earlier data intact; with the fault gone 10,000 operations succeed and the audit is clean.
+ * What: every system call of the library fails at every index: no crash, NULL with ENOMEM where a
+ *       call fails, earlier data intact; with the fault gone 10,000 operations succeed and the
+ *       audit is clean.
  * How:  per kind of call and mode a child for every n until the workload no longer reaches the n-th
  *       call; the library starts in the child, so its start is under fault too.
  * Shows: [os.inv.no-change-on-failure] [core.proto.start] [core.proto.allocate]
@@ -37,7 +38,7 @@ static struct {
     uint64_t hits;
     uint64_t served;
     uint32_t line; /* of the first expectation that failed, 0: none */
-} *told;
+} * told;
 
 static void expect_at(bool condition, uint32_t line)
 {
@@ -138,7 +139,8 @@ static void pools(void)
             mark(&held[at], (unsigned char)at);
         }
         for (unsigned at = 0; at < LIVE; at++) {
-            expect(held[at].block == NULL || held[at].block[held[at].size - 1] == (unsigned char)at);
+            expect(held[at].block == NULL ||
+                   held[at].block[held[at].size - 1] == (unsigned char)at);
             emp_pool_free(pool, held[at].block);
         }
         (void)emp_tick();
@@ -150,9 +152,8 @@ static void pools(void)
 /* Blocks of every kind grow and shrink; a refused one stays as it was. */
 static void large_and_realloc(void)
 {
-    static const size_t sizes[] = {20 * KIB,  100 * KIB, 500 * KIB, 2 * MIB, 5 * MIB,
-                                   40 * MIB,  90 * MIB,  35 * MIB,  MIB,     64 * KIB,
-                                   200 * KIB, 50 * MIB};
+    static const size_t sizes[] = {20 * KIB, 100 * KIB, 500 * KIB, 2 * MIB,  5 * MIB,   40 * MIB,
+                                   90 * MIB, 35 * MIB,  MIB,       64 * KIB, 200 * KIB, 50 * MIB};
     struct held held[8] = {{0}};
 
     for (unsigned i = 0; i < 96; i++) {
@@ -380,9 +381,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         {"mix", every_call_of_a_workload_fails_once, NULL, NULL, (void *)(uintptr_t)&workloads[0]},
-        {"pools", every_call_of_a_workload_fails_once, NULL, NULL, (void *)(uintptr_t)&workloads[1]},
-        {"large", every_call_of_a_workload_fails_once, NULL, NULL, (void *)(uintptr_t)&workloads[2]},
-        {"forks", every_call_of_a_workload_fails_once, NULL, NULL, (void *)(uintptr_t)&workloads[3]},
+        {"pools", every_call_of_a_workload_fails_once, NULL, NULL,
+         (void *)(uintptr_t)&workloads[1]},
+        {"large", every_call_of_a_workload_fails_once, NULL, NULL,
+         (void *)(uintptr_t)&workloads[2]},
+        {"forks", every_call_of_a_workload_fails_once, NULL, NULL,
+         (void *)(uintptr_t)&workloads[3]},
         cmocka_unit_test(a_purge_that_only_pretends_is_noticed),
     };
 

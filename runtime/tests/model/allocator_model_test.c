@@ -1,9 +1,9 @@
 /*
- * What: the whole public interface behaves as a simple model says: blocks never overlap, keep their content,
- *       their alignment and their usable size; after every few thousand operations bits + live = slots in
- *       every class, and an audit finds nothing.
- * How:  random operations on one thread against a list of live blocks; the maintenance thread is off, its
- *       work is one of the operations.
+ * What: the whole public interface behaves as a simple model says: blocks never overlap, keep their
+ *       content, their alignment and their usable size; after every few thousand operations bits +
+ *       live = slots in every class, and an audit finds nothing.
+ * How:  random operations on one thread against a list of live blocks; the maintenance thread is
+ *       off, its work is one of the operations.
  * Design: [slab.inv.counts] [core.req.audit]
  */
 #include <setjmp.h>

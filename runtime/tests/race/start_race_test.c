@@ -1,8 +1,9 @@
 /*
- * What: threads that use the library for the first time at the same moment: each gets a cache that ends
- *       with it, whoever of them started the library.
- * How:  many children, each a fresh process in which the library has not started; eight threads meet at a
- *       barrier, allocate and free, and end; the child then counts caches and bytes in use.
+ * What: threads that use the library for the first time at the same moment: each gets a cache that
+ *       ends with it, whoever of them started the library.
+ * How:  many children, each a fresh process in which the library has not started; eight threads
+ *       meet at a barrier, allocate and free, and end; the child then counts caches and bytes in
+ *       use.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -39,7 +40,8 @@ static void *first_user(void *arg)
     return NULL;
 }
 
-/* The child: returns the caches that are left, 100 when blocks are, 200 when a thread could not start. */
+/* The child: returns the caches that are left, 100 when blocks are, 200 when a thread could not
+   start. */
 static int run_child(void)
 {
     pthread_t threads[THREADS];

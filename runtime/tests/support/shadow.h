@@ -1,8 +1,8 @@
 /*
- * Purpose: what the allocator should have: the blocks that are live, with their content, beside what the
- *          allocator says it has.
- * Owner:   test support; one shadow per thread, no lock. An error is kept as text, the first one wins,
- *          so that threads without a test frame can use it.
+ * Purpose: what the allocator should have: the blocks that are live, with their content, beside
+ *          what the allocator says it has.
+ * Owner:   test support; one shadow per thread, no lock. An error is kept as text, the first one
+ *          wins, so that threads without a test frame can use it.
  */
 #ifndef EMP_TESTS_SUPPORT_SHADOW_H
 #define EMP_TESTS_SUPPORT_SHADOW_H
@@ -42,7 +42,8 @@ struct shadow_block shadow_take(struct shadow *shadow, size_t index);
 void shadow_check_blocks(struct shadow *const *shadows, size_t count);
 
 /*
- * Checks that the allocator has as many blocks of every class, and as many large ones, as the shadows.
+ * Checks that the allocator has as many blocks of every class, and as many large ones, as the
+ * shadows.
  * No other thread is at work and all thread caches are empty: bits + live = slots then.
  */
 void shadow_check_counts(struct shadow *const *shadows, size_t count);
