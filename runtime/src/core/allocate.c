@@ -134,11 +134,21 @@ static uint32_t class_for_aligned(size_t size, size_t align)
     return 0;
 }
 
-void *emp_allocate_slow(size_t size, size_t align, bool zero)
+uint32_t emp_request_class(size_t size, size_t align)
 {
     size_t want = (size == 0 ? 1 : size) + EMP_CANARY_BYTES; /* nobody's usable size is 0 */
-    uint32_t class_id = 0;
 
+    if (size > EMP_SLAB_MAX || want > EMP_SLAB_MAX) {
+        return 0;
+    }
+    if (align <= 16) {
+        return emp_size_class_of(align > 8 && want < 16 ? 16 : want);
+    }
+    return class_for_aligned(want, align);
+}
+
+void *emp_allocate_slow(size_t size, size_t align, bool zero)
+{
     if (emp_unlikely(!emp_runtime_start())) {
         errno = ENOMEM;
         return NULL;
@@ -149,19 +159,16 @@ void *emp_allocate_slow(size_t size, size_t align, bool zero)
     if (align < EMP_LINE_BYTES && emp_option_value(EMP_OPTION_align) != 0) {
         align = EMP_LINE_BYTES;
     }
-    if (align <= 16) {
-        class_id = want <= EMP_SLAB_MAX
-                       ? emp_size_class_of(align > 8 && want < 16 ? 16 : want)
-                       : 0;
-    } else {
+    if (align > 16) {
         /* order(align-count): relaxed; a statistic */
         emp_fetch_add_relaxed(&aligned_requests, 1);
-        class_id = class_for_aligned(want, align);
     }
+    uint32_t class_id = emp_request_class(size, align);
+
     if (class_id != 0) {
         return allocate_slab(class_id, size, zero);
     }
-    return allocate_large(want < 64 ? 64 : size, align, zero);
+    return allocate_large(size == 0 ? 1 : size, align, zero);
 }
 
 uint64_t emp_aligned_requests(void)
@@ -179,9 +186,10 @@ void *emp_allocate_small(size_t size)
                    emp_option_value(EMP_OPTION_align) == 0)) {
         void *block = emp_allocate_class(emp_size_class_of(want), size);
 
-        if (emp_likely(block != NULL)) {
-            return block;
+        if (emp_unlikely(block == NULL)) {
+            errno = ENOMEM; /* the failure is counted and told: no second try */
         }
+        return block;
     }
     return emp_allocate_slow(size, 1, false);
 }
@@ -231,4 +239,24 @@ void *emp_aligned_alloc(size_t align, size_t size)
         }
     }
     return emp_allocate_slow(size, align, false);
+}
+
+size_t emp_good_size(size_t size)
+{
+    if (size > EMP_ALLOC_MAX - EMP_CHUNK_BYTES || !emp_runtime_start()) {
+        return 0;
+    }
+    bool lines = emp_option_value(EMP_OPTION_align) != 0;
+    uint32_t class_id = emp_request_class(size, lines ? EMP_LINE_BYTES : 1);
+
+    if (class_id != 0) {
+        return emp_classes[class_id].geometry.size - EMP_CANARY_BYTES;
+    }
+    if (size <= EMP_RUN_MAX) {
+        return run_pages(size) * EMP_RUN_PAGE_BYTES;
+    }
+    if (size <= EMP_CHUNKED_MAX || emp_option_value(EMP_OPTION_huge_pages) != 0) {
+        return emp_align_up(size, EMP_CHUNK_BYTES);
+    }
+    return emp_align_up(size, emp_os_page_bytes());
 }

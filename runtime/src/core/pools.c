@@ -1,6 +1,7 @@
 /*
- * Purpose: pools of one object size: creation, lookup, allocation, destruction (PoolRepository of the
- *          model). Each pool has a class of its own, so its objects never share a slab with others.
+ * Purpose: pools of one object size: creation, lookup, allocation, destruction (PoolRepository of
+ *          the model). Each pool has a class of its own, so its objects never share a slab with
+ *          others.
  * Owner:   core. Threads: the repository under the pools lock; allocation and free lock-free in L1.
  * Design:  [core.proto.pool]
  */
@@ -100,7 +101,7 @@ static void pool_name_default(char *name, uint32_t id)
 /* Power of two that is at least n, minus one; n in 1..64. */
 static uint32_t mask_for(size_t n)
 {
-    uint32_t mask = 1;
+    uint32_t mask = 2; /* a mask of 0 would mean "not chosen yet" */
 
     while (mask < n) {
         mask *= 2;

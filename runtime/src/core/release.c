@@ -171,18 +171,20 @@ void emp_free(void *ptr)
     }
 }
 
-/* True when a block of class_id may have been requested with size; borrowed blocks count. */
-static bool size_fits(uint32_t class_id, size_t size)
+/*
+ * True when a block of class_id may be the answer to a request, or what realloc left of one: blocks
+ * borrowed from a larger class count, so do small blocks that are not worth a move, and those that
+ * the option align=line made larger at the time.
+ */
+static bool block_fits(uint32_t class_id, size_t size, size_t align)
 {
-    uint32_t block = emp_classes[class_id].geometry.size;
-    size_t want = size + EMP_CANARY_BYTES;
+    uint64_t block = emp_classes[class_id].geometry.size;
+    uint64_t own = emp_classes[emp_request_class(size, align)].geometry.size;
 
-    if (want > block) {
-        return false;
+    if (own * 3 < block * 2 && block > EMP_LINE_BYTES && align < EMP_LINE_BYTES) {
+        own = emp_classes[emp_request_class(size, EMP_LINE_BYTES)].geometry.size;
     }
-    uint32_t own = emp_classes[emp_size_class_of(want)].geometry.size;
-
-    return (uint64_t)own * 3 >= (uint64_t)block * 2 || (block <= 64 && own <= block);
+    return own != 0 && own <= block && (own * 3 >= block * 2 || block <= EMP_LINE_BYTES);
 }
 
 /* Usable bytes of a run, a chunk block or a mapped block; 0: none starts there. */
@@ -193,31 +195,35 @@ static size_t large_bytes(const void *ptr)
     return bytes != 0 ? bytes : emp_large_bytes(ptr);
 }
 
+/* What is wrong with a sized free of a block; EMP_REPORT_COUNT: nothing that could be seen here. */
+static enum emp_report_code sized_fault(const void *ptr, size_t align, size_t size)
+{
+    uint32_t class_id = class_of(ptr);
+    size_t usable = 0;
+
+    if (class_id == 0) {
+        usable = emp_runtime_is_started() ? large_bytes(ptr) : 0;
+    }
+    if (class_id >= EMP_POOL_CLASS_FIRST || (class_id == 0 && usable == 0)) {
+        return EMP_REPORT_COUNT;
+    }
+    if ((uintptr_t)ptr % align != 0) {
+        return EMP_REPORT_ALIGN_MISMATCH;
+    }
+    bool fits = class_id != 0 ? block_fits(class_id, size, align)
+                              : size <= usable && emp_request_class(size, align) == 0;
+
+    return fits ? EMP_REPORT_COUNT : EMP_REPORT_SIZE_MISMATCH;
+}
+
 /* A sized free of any kind; align 1 when it was not aligned. */
 static void release_sized(void *ptr, size_t align, size_t size, const char *call)
 {
-    uint32_t class_id = class_of(ptr);
-    size_t least = (size == 0 ? 1 : size) + EMP_CANARY_BYTES; /* as emp_allocate_slow */
-    size_t rounded = align > 16 ? emp_align_up(least, align) - EMP_CANARY_BYTES : size;
+    enum emp_report_code fault = ptr == NULL ? EMP_REPORT_COUNT : sized_fault(ptr, align, size);
 
-    if (ptr != NULL && class_id != 0 && class_id < EMP_POOL_CLASS_FIRST) {
-        if ((uintptr_t)ptr % align != 0) {
-            emp_report_pointer(EMP_REPORT_ALIGN_MISMATCH, ptr, call);
-            return;
-        }
-        if (rounded > EMP_SLAB_MAX || (align <= 128 && !size_fits(class_id, rounded))) {
-            emp_report_pointer(EMP_REPORT_SIZE_MISMATCH, ptr, call);
-            return;
-        }
-    } else if (ptr != NULL && class_id == 0 && emp_runtime_is_started()) {
-        size_t usable = large_bytes(ptr);
-
-        if (usable != 0 && (size > usable || (size <= EMP_SLAB_MAX / 2 && align <= 4096))) {
-            emp_report_pointer(EMP_REPORT_SIZE_MISMATCH, ptr, call);
-            return;
-        }
-    }
-    if (EMP_SECURE || !emp_fast_free(ptr)) {
+    if (emp_unlikely(fault != EMP_REPORT_COUNT)) {
+        emp_report_pointer(fault, ptr, call);
+    } else if (EMP_SECURE || !emp_fast_free(ptr)) {
         emp_release_slow(ptr, call);
     }
 }
@@ -229,7 +235,7 @@ void emp_free_sized(void *ptr, size_t size)
 
 void emp_free_aligned_sized(void *ptr, size_t align, size_t size)
 {
-    if (!emp_align_is_pow2(align)) {
+    if (ptr != NULL && !emp_align_is_pow2(align)) {
         emp_report_pointer(EMP_REPORT_ALIGN_MISMATCH, ptr, "free_aligned_sized");
         return;
     }
@@ -275,7 +281,7 @@ static void *resize_in_place(void *ptr, size_t usable, size_t size)
     uint32_t class_id = class_of(ptr);
 
     if (class_id != 0) {
-        return size <= usable && size_fits(class_id, size) ? ptr : NULL;
+        return size <= usable && block_fits(class_id, size, 1) ? ptr : NULL;
     }
     if (size <= EMP_SLAB_MAX || emp_runtime_annotates) {
         return NULL;
@@ -330,17 +336,4 @@ void *emp_realloc(void *ptr, size_t size)
         }
     }
     return moved;
-}
-
-size_t emp_good_size(size_t size)
-{
-    size_t want = size + EMP_CANARY_BYTES;
-
-    if (size > EMP_ALLOC_MAX - EMP_CHUNK_BYTES || !emp_runtime_start()) {
-        return 0;
-    }
-    if (want <= EMP_SLAB_MAX) {
-        return emp_classes[emp_size_class_of(want)].geometry.size - EMP_CANARY_BYTES;
-    }
-    return emp_align_up(size, size <= EMP_RUN_MAX ? EMP_RUN_PAGE_BYTES : EMP_CHUNK_BYTES);
 }

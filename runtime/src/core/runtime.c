@@ -158,6 +158,17 @@ static EMP_COLD bool runtime_start_slow(void)
     return found == RUNTIME_READY;
 }
 
+/*
+ * The last of our code in a process that ends by exit or by return from main: what the ending thread
+ * freed twice is still in its cache. Other threads may go on, their caches are left alone.
+ */
+__attribute__((destructor)) static void runtime_report_at_exit(void)
+{
+    if (emp_runtime_is_started()) {
+        emp_cache_flush("process exit");
+    }
+}
+
 bool emp_runtime_start(void)
 {
     /* order(runtime-start): acquire; everything the starter prepared, the exit key included */

@@ -41,6 +41,9 @@ void emp_listeners_fork_prepare(void);
 void emp_listeners_fork_parent(void);
 void emp_listeners_fork_child(void);
 
+/* Class that serves a request; 0: a run or more. As if the option align were natural. */
+uint32_t emp_request_class(size_t size, size_t align);
+
 /* The slow path of a plain request of at most EMP_SMALL_MAX bytes. Sets errno. */
 void *emp_allocate_small(size_t size);
 

@@ -1,8 +1,8 @@
 /*
  * Purpose: more slabs for a shard: one on offer in the ring of its class, one of a sibling that has
  *          plenty, or a new one.
- * Owner:   global. Threads: any; no lock on entry or return. Only try-locks are taken on shards that
- *          are not one's own, so nobody waits for a busy sibling.
+ * Owner:   global. Threads: any; no lock on entry or return. Only try-locks are taken on shards
+ *          that are not one's own, so nobody waits for a busy sibling.
  * Design:  [global.proto.adopt] [global.proto.expand]
  */
 #include "base/check.h"
@@ -46,6 +46,7 @@ static void adopt_attach(struct emp_slab *slab, uint32_t class_id, uint32_t to, 
     struct emp_shard_class *state = &emp_shards[to]->classes[class_id];
 
     emp_mutex_lock(&emp_shards[to]->lock);
+    state->warm_mask = state->warm_mask == 0 ? EMP_WARM_MASK : state->warm_mask;
     state->slots += slab->slots;
     state->free_blocks += free_count;
     emp_shard_link(state, slab);

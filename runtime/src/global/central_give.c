@@ -1,7 +1,7 @@
 /*
- * Purpose: flush: blocks go back to the bitmaps of their slabs. Own slabs under the shard's lock with
- *          plain stores, foreign ones by one atomic per word. Every double, interior, misaligned or
- *          never allocated block is found here at the latest.
+ * Purpose: flush: blocks go back to the bitmaps of their slabs. Own slabs under the shard's lock
+ *          with plain stores, foreign ones by one atomic per word. Every double, interior,
+ *          misaligned or never allocated block is found here at the latest.
  * Owner:   global. Threads: any; never waits for a lock: without one every slab is foreign.
  * Cost:    a batch that is one run: O(words); else about 2 ns per block.
  * Design:  [global.proto.give] [global.inv.exact]
@@ -19,17 +19,17 @@ struct give_state {
     struct emp_shard_class *state;
     const struct emp_class *info;
     uint32_t class_id;
-    uint32_t me;                      /* shard index, or a number no shard has */
+    uint32_t me; /* shard index, or a number no shard has */
     struct emp_central_fault *faults;
     unsigned fault_count;
-    unsigned own_count;               /* blocks that went to slabs of ours */
-    unsigned foreign_count;           /* blocks published to others */
+    unsigned own_count;     /* blocks that went to slabs of ours */
+    unsigned foreign_count; /* blocks published to others */
     unsigned retired_count;
     struct emp_slab *retired[EMP_RETIRE_MAX];
 };
 
-#define EMP_NO_SHARD 0x100u
-#define EMP_EMPTY_KEPT 2u  /* empty slabs a class keeps per shard */
+#define EMP_NO_SHARD    0x100u
+#define EMP_EMPTY_KEPT  2u /* empty slabs a class keeps per shard */
 #define EMP_OFFER_ABOVE 8u /* partial slabs of a class above which one is offered */
 
 static void give_fault(struct give_state *give, void *ptr, enum emp_report_code code)
@@ -70,7 +70,8 @@ static inline void give_bits(struct give_state *give, struct emp_slab *slab, uns
 {
     struct emp_shard_class *state = give->state;
 
-    /* order(slab-free): relaxed; the holder is the only writer, remote readers look for other bits */
+    /* order(slab-free): relaxed; the holder is the only writer, remote readers look for other
+       bits */
     emp_store_relaxed(&slab->free[word], before | bits);
     state->warm[state->warm_top & state->warm_mask] =
         ((uint32_t)emp_slab_number(slab) + 1) << 7 | word;
@@ -134,7 +135,8 @@ static bool give_run(struct give_state *give, uintptr_t lowest, unsigned count)
     unsigned first = (unsigned)(((uint64_t)offset * geometry->reciprocal) >> 32);
     struct emp_slab *slab = give_slab(give, lowest);
 
-    if (slab == NULL || (uintptr_t)first * geometry->size != offset || first + count > slab->slots) {
+    if (slab == NULL || (uintptr_t)first * geometry->size != offset ||
+        first + count > slab->slots) {
         return false;
     }
     bool mine = give_is_mine(give, slab);
@@ -216,20 +218,21 @@ static uint64_t give_expected_head(const struct give_state *give)
 }
 
 /*
- * Blocks in any order whose slot numbers are known. The loop is the second pass of every free that a
- * thread's cache could not keep: everything it needs is in locals, one load proves magic, class and
- * owner.
+ * Blocks in any order whose slot numbers are known. The loop is the second pass of every free that
+ * a thread's cache could not keep: everything it needs is in locals, one load proves magic, class
+ * and owner.
  */
-static void give_mixed(struct give_state *give, void **ptrs, const uint32_t *indices, unsigned count)
+static void give_mixed(struct give_state *give, void **ptrs, const uint32_t *indices,
+                       unsigned count)
 {
     struct emp_shard_class *state = give->state;
     const uintptr_t base = emp_arena.base;
     const size_t unit_mask = ~(size_t)(give->info->units - 1u);
     char *const descriptors = emp_arena.slab_descriptors;
     const uint64_t expected = give_expected_head(give);
-    const uint32_t warm_mask = state->warm_mask;
     const bool locked = give->me != EMP_NO_SHARD;
-    uint32_t warm_top = state->warm_top;
+    const uint32_t warm_mask = locked ? state->warm_mask : 0;
+    uint32_t warm_top = locked ? state->warm_top : 0;
     unsigned own = 0;
 
     for (unsigned i = 0; i < count;) {
@@ -330,8 +333,8 @@ static void give_account(struct give_state *give)
 unsigned emp_central_give(uint32_t class_id, void **ptrs, unsigned count,
                           struct emp_central_fault *faults)
 {
-    struct give_state give = {.class_id = class_id, .info = &emp_classes[class_id],
-                              .faults = faults, .me = EMP_NO_SHARD};
+    struct give_state give = {
+        .class_id = class_id, .info = &emp_classes[class_id], .faults = faults, .me = EMP_NO_SHARD};
     struct emp_shard *shard = emp_shards[emp_shard_current()];
     bool locked = emp_mutex_try_lock(&shard->lock);
 

@@ -1,7 +1,7 @@
 /*
  * Purpose: the state of one CPU shard: per class its slabs by occupancy and its warm words (L2).
- * Owner:   global. Everything but the inbox is guarded by the shard's lock; the thread that has it is
- *          "the holder". Lock rule: try first, a sibling on failure, ascending order when two.
+ * Owner:   global. Everything but the inbox is guarded by the shard's lock; the thread that has it
+ *          is "the holder". Lock rule: try first, a sibling on failure, ascending order when two.
  * Threads: as said. Design: [global.proto.shard] [global.inv.lists]
  */
 #ifndef EMP_GLOBAL_SHARD_H
@@ -16,7 +16,8 @@
 #include "sync/ring.h"
 #include "thread/mutex.h"
 
-#define EMP_WARM_WORDS 64u /* power of two */
+#define EMP_WARM_WORDS 64u /* power of two: the most a class may keep */
+#define EMP_WARM_MASK 31u  /* what it keeps when nothing else was asked for, less one */
 
 /*
  * One class in one shard. Invariants: every slab of the shard and class is in exactly one list, or
@@ -27,16 +28,17 @@ struct emp_shard_class {
     uint32_t partial_count;        /* atomic: shard-count. slabs in buckets 0..3 */
     uint32_t empty_count;          /* atomic: shard-count. slabs in the empty list */
     uint32_t warm_top;             /* pushes so far, modulo 2^32 */
-    uint32_t warm_mask;            /* warm words kept - 1 */
+    uint32_t warm_mask;            /* warm words kept - 1; 0 before the first slab */
     uint32_t reserved;
     int64_t slots;
     int64_t free_blocks;
-    uint64_t taken;                /* blocks that left for a thread */
-    uint64_t given;                /* blocks that came back under the lock or by draining */
-    uint64_t l2_hits;              /* words taken from the warm list */
-    uint64_t l3_hits;              /* words taken from slabs by occupancy */
-    uint64_t borrowed;             /* blocks lent to a smaller class */
-    uint64_t remote;               /* atomic: shard-count. blocks freed by holders of other shards */
+    uint64_t taken;    /* blocks that left for a thread */
+    uint64_t given;    /* blocks that came back under the lock or by draining */
+    uint64_t l2_hits;  /* words taken from the warm list */
+    uint64_t l3_hits;  /* words taken from slabs by occupancy */
+    uint64_t borrowed; /* blocks lent to a smaller class */
+    /* atomic: shard-count. blocks freed by holders of other shards */
+    uint64_t remote;
     uint32_t warm[EMP_WARM_WORDS]; /* (slab number + 1) << 7 | word, newest at warm_top - 1 */
 };
 
@@ -44,7 +46,7 @@ struct emp_shard {
     struct emp_mutex lock;
     uint32_t index;
     uint32_t line_rest[13];
-    uint32_t inbox;               /* atomic: inbox-head */
+    uint32_t inbox; /* atomic: inbox-head */
     uint32_t inbox_rest[15];
     struct emp_shard_class classes[EMP_BINS];
 };

@@ -107,13 +107,13 @@ static void tick_finish_batch(struct emp_shard *shard, struct emp_shard_class *s
     batch->count = 0;
 }
 
-/* Pages inside the partial slabs of one class. */
+/* Pages inside the partial and empty slabs of one class. */
 static void tick_class_pages(struct emp_shard *shard, struct emp_shard_class *state, bool all,
                              uint8_t round, emp_page_giver *give, struct emp_tick_result *result)
 {
     struct tick_batch batch = {.round = round};
 
-    for (unsigned list = 0; list < EMP_LIST_BUCKETS; list++) {
+    for (unsigned list = 0; list < EMP_LIST_COUNT; list++) {
         bool again = true;
 
         for (unsigned step = 0; again && step < 4096; step++) {
@@ -164,8 +164,9 @@ static void tick_class(struct emp_shard *shard, uint32_t class_id, bool all, uin
     struct emp_shard_class *state = &shard->classes[class_id];
     struct emp_tick_result before = *result;
 
-    tick_class_empty(shard, state, all, round, result);
+    /* Pages first: the unit of a slab that ends may be a slab again before it has aged. */
     tick_class_pages(shard, state, all, round, give, result);
+    tick_class_empty(shard, state, all, round, result);
     if (result->given_bytes != before.given_bytes || result->slabs_ended != before.slabs_ended) {
         /* order(budget): relaxed; statistics */
         emp_fetch_add_relaxed(&emp_budgets[class_id].tick_rounds, 1);

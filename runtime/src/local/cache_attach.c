@@ -336,6 +336,19 @@ void emp_cache_fork_parent(void)
     emp_mutex_unlock(&pools_lock);
 }
 
+/*
+ * On aarch64 the store of a block and that of the new top may have reached memory in the other order
+ * when the thread vanished: its newest entries are not trusted, at the price of a block per bin.
+ */
+static void cache_drop_newest(struct emp_cache *cache)
+{
+    for (uint32_t c = 1; EMP_ARCH_AARCH64 && c < EMP_CLASS_LIMIT; c++) {
+        if (emp_classes[c].geometry.size != 0 && cache->view.bins[c].top[-1] != NULL) {
+            cache->view.bins[c].top--;
+        }
+    }
+}
+
 void emp_cache_fork_child(void)
 {
     struct emp_cache *mine = emp_cache_of(emp_l1_current());
@@ -348,6 +361,7 @@ void emp_cache_fork_child(void)
 
         /* order(cache-busy): relaxed; the thread is gone, its last store before the fork is seen */
         if (cache != mine && emp_load_relaxed(&cache->busy) == 0) {
+            cache_drop_newest(cache);
             emp_cache_empty(cache, "fork");
             registry_remove(cache);
             emp_meta_free(cache, (size_t)1 << cache->block_shift);

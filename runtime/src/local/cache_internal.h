@@ -39,14 +39,14 @@ static inline void emp_cache_enter(struct emp_cache *cache)
 {
     cache->slow_count++;
     /* order(cache-busy): relaxed; read only by a forked child, which has this thread's past whole */
-    emp_store_relaxed(&cache->busy, 1);
+    emp_store_relaxed(&cache->busy, (uint8_t)(cache->busy + 1)); /* callbacks may nest */
 }
 
 /* Ends a slow path. */
 static inline void emp_cache_leave(struct emp_cache *cache)
 {
     /* order(cache-busy): relaxed; as in emp_cache_enter */
-    emp_store_relaxed(&cache->busy, 0);
+    emp_store_relaxed(&cache->busy, (uint8_t)(cache->busy - 1));
 }
 
 /* First slot of an open bin. */

@@ -18,7 +18,6 @@
 #define EMP_TICK_SLOW_PATHS 16u      /* slow paths between two looks at the clock */
 #define EMP_HOT_INTERVAL_US 1000u    /* 1000 operations a second */
 #define EMP_SLOW_SAMPLES 2u          /* slow samples in a row that make a bin cold */
-#define EMP_COLD_WINDOW_US 16000u    /* a cold bin that sees ... */
 #define EMP_FIRST_ROOM_PART 16u      /* of the budget, at most ... */
 #define EMP_FIRST_ROOM_BYTES 2048u   /* room of a bin at first; it doubles ... */
 #define EMP_GROW_PAUSE 192u          /* as a signed byte -64 */
@@ -26,6 +25,7 @@
 #define EMP_ALL_ROOM_BYTES (512u << 10) /* ... of all threads together stay near this, each thread ... */
 #define EMP_ROOM_BYTES_MAX (256u << 10)  /* ... below this, ... */
 #define EMP_ROOM_BYTES_MIN (6u << 10)   /* ... and never held to less than this */
+#define EMP_COLD_WINDOW_US 16000u    /* a cold bin that sees ... */
 #define EMP_COLD_OPS 16u             /* ... so many operations within the window is hot */
 
 /* Takes a bin its room and its blocks. */
@@ -47,7 +47,8 @@ void emp_cache_set_room(struct emp_cache *cache, uint32_t class_id, unsigned roo
     uint32_t size = emp_classes[class_id].geometry.size;
 
     cache->room_bytes += (room - state->room) * size;
-    state->room = (uint16_t)room;
+    /* order(bin-limit): relaxed; maintenance only asks whether there is room at all */
+    emp_store_relaxed(&state->room, (uint16_t)room);
     emp_cache_set_limit(cache, class_id);
 }
 
@@ -89,8 +90,11 @@ void emp_cache_note_refill(struct emp_cache *cache, uint32_t class_id)
         emp_store_relaxed(&state->poked, 0);
         emp_cache_set_limit(cache, class_id);
         /* A refill stands for half a room of allocations since the last one. */
-        if (waited_us <= EMP_HOT_INTERVAL_US * (state->room / 2u + 1u)) {
+        if (waited_us <= EMP_HOT_INTERVAL_US * (state->room / 2u + 1u) ||
+            !emp_local_options.rate_limits) {
             state->slow_samples = 0;
+        } else if (++state->slow_samples >= EMP_SLOW_SAMPLES) {
+            bin_make_cold(cache, class_id);
         }
     }
 }
@@ -164,7 +168,8 @@ static void bin_poke(struct emp_cache *cache, uint32_t class_id, uint32_t now_us
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
 
-    if (!emp_cache_is_open(state) || state->room == 0) {
+    /* order(bin-limit): relaxed; a closed bin has no room either */
+    if (emp_load_relaxed(&state->room) == 0) {
         return;
     }
     /* order(bin-limit): relaxed; the owner may be in the middle of anything: a poke is only a hint */
@@ -173,8 +178,8 @@ static void bin_poke(struct emp_cache *cache, uint32_t class_id, uint32_t now_us
         emp_store_relaxed(&state->stamp_us, now_us);
         /* order(bin-limit): relaxed; as above */
         emp_store_relaxed(&state->poked, 1);
-        /* order(bin-limit): relaxed; as above */
-        emp_store_relaxed(&cache->view.bins[class_id].limit, emp_cache_base(cache, state));
+        /* order(bin-limit): relaxed; every top is above NULL, so the bin counts as full */
+        emp_store_relaxed(&cache->view.bins[class_id].limit, (emp_slot_address)NULL);
     }
 }
 
@@ -189,6 +194,19 @@ static bool bin_is_idle(struct emp_cache *cache, uint32_t class_id, uint32_t now
     }
     /* order(bin-limit): relaxed; as above */
     return now_us - emp_load_relaxed(&state->stamp_us) > EMP_TICK_MS * 1000u / 2u;
+}
+
+/* Bytes of room over the bins of classes [first, limit). */
+static uint32_t room_sum(struct emp_cache *cache, uint32_t first, uint32_t limit)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t c = first; c < limit; c++) {
+        uint32_t size = emp_classes[c].geometry.size;
+
+        sum += size == 0 ? 0 : emp_cache_state(cache, c)->room * size;
+    }
+    return sum;
 }
 
 static void tick_range(struct emp_cache *cache, uint32_t first, uint32_t limit, uint32_t now_us)
@@ -216,6 +234,8 @@ static void cache_tick(struct emp_cache *cache)
     tick_range(cache, 1, EMP_POOL_CLASS_FIRST, now_us);
     if (emp_cache_pools_try_lock()) {
         tick_range(cache, EMP_POOL_CLASS_FIRST, EMP_CLASS_LIMIT, now_us);
+        /* Counted anew: destroyed pools took their rooms with them. */
+        cache->room_bytes = room_sum(cache, 1, EMP_CLASS_LIMIT);
         emp_cache_pools_unlock();
     }
 }

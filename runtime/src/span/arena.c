@@ -20,18 +20,18 @@ struct emp_arena emp_arena;
 
 static struct {
     struct emp_mutex lock;
-    uint64_t *free_map;      /* guarded by lock: bit set: chunk is FREE */
-    size_t frontier;         /* guarded by lock: chunks ever taken */
-    size_t lowest_free;      /* guarded by lock: no free chunk below */
-    size_t desc_committed;   /* guarded by lock: chunks whose slab descriptors are committed */
-    uint32_t huge_always;    /* atomic: span-count */
-    size_t limit_bytes;      /* atomic: span-count */
-    size_t outside_bytes;    /* atomic: span-count. mapped outside the arena */
-    size_t committed_bytes;  /* atomic: span-count */
-    size_t purged_bytes;     /* atomic: span-count */
-    size_t purge_calls;      /* atomic: span-count */
-    size_t large_blocks;     /* atomic: span-count */
-    size_t large_bytes;      /* atomic: span-count */
+    uint64_t *free_map;     /* guarded by lock: bit set: chunk is FREE */
+    size_t frontier;        /* guarded by lock: chunks ever taken */
+    size_t lowest_free;     /* guarded by lock: no free chunk below */
+    size_t desc_committed;  /* guarded by lock: chunks whose slab descriptors are committed */
+    uint32_t huge_always;   /* atomic: span-count */
+    size_t limit_bytes;     /* atomic: span-count */
+    size_t outside_bytes;   /* atomic: span-count. mapped outside the arena */
+    size_t committed_bytes; /* atomic: span-count */
+    size_t purged_bytes;    /* atomic: span-count */
+    size_t purge_calls;     /* atomic: span-count */
+    size_t large_blocks;    /* atomic: span-count */
+    size_t large_bytes;     /* atomic: span-count */
 } span = {.lock = EMP_MUTEX_INIT(SPAN)};
 
 #define EMP_DESC_STEP_CHUNKS 32u
@@ -181,7 +181,8 @@ static void map_set(size_t index, size_t count, bool is_free)
     for (size_t i = index; i < index + count; i++) {
         uint64_t bit = (uint64_t)1 << (i % 64);
 
-        span.free_map[i / 64] = is_free ? span.free_map[i / 64] | bit : span.free_map[i / 64] & ~bit;
+        span.free_map[i / 64] =
+            is_free ? span.free_map[i / 64] | bit : span.free_map[i / 64] & ~bit;
     }
 }
 
@@ -224,9 +225,8 @@ static bool arena_commit(size_t index, size_t count, size_t desc_from, size_t de
 {
     size_t stride = (size_t)EMP_SLAB_DESCRIPTOR_BYTES * EMP_CHUNK_UNITS;
 
-    if (desc_to > desc_from &&
-        !emp_os_commit(emp_arena.slab_descriptors + desc_from * stride,
-                       (desc_to - desc_from) * stride)) {
+    if (desc_to > desc_from && !emp_os_commit(emp_arena.slab_descriptors + desc_from * stride,
+                                              (desc_to - desc_from) * stride)) {
         return false;
     }
     if (!emp_os_commit(emp_arena_chunk_base(index), count << EMP_CHUNK_SHIFT)) {
@@ -326,7 +326,8 @@ void emp_arena_give(size_t index, size_t count, bool dirty)
     emp_span_unlock();
 }
 
-/* Next free dirty chunk from `from` on that may be purged now, taken out of the map; or SIZE_MAX. */
+/* Next free dirty chunk from `from` on that may be purged now, taken out of the map; or
+   SIZE_MAX. */
 static size_t arena_claim_dirty_locked(size_t from, bool all)
 {
     for (size_t i = from; i < span.frontier; i++) {
@@ -373,10 +374,16 @@ size_t emp_arena_purge(bool all)
     return given;
 }
 
+size_t emp_span_described(void)
+{
+    return span.desc_committed < span.frontier ? span.desc_committed : span.frontier;
+}
+
 size_t emp_span_read_totals(struct emp_span_counts *out)
 {
     /* order(span-count): relaxed; statistics, each for itself */
-    out->mapped_bytes = emp_load_relaxed(&span.committed_bytes) + emp_load_relaxed(&span.outside_bytes);
+    out->mapped_bytes =
+        emp_load_relaxed(&span.committed_bytes) + emp_load_relaxed(&span.outside_bytes);
     /* order(span-count): relaxed; statistics */
     out->purged_bytes = emp_load_relaxed(&span.purged_bytes);
     out->purge_calls = emp_load_relaxed(&span.purge_calls);

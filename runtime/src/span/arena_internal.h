@@ -14,6 +14,9 @@
 /* Fills the counters that are kept as numbers; returns the frontier in chunks. Lock held. */
 size_t emp_span_read_totals(struct emp_span_counts *out);
 
+/* Chunks whose slab descriptors can be read. Lock held. */
+size_t emp_span_described(void);
+
 /* emp_arena_give for callers that hold the lock. */
 void emp_arena_give_locked(size_t index, size_t count, bool dirty);
 

@@ -12,7 +12,7 @@
 #include "span/arena.h"
 #include "span/arena_internal.h"
 
-#define EMP_ALL_UNITS 0xffffffffu
+#define EMP_ALL_UNITS   0xffffffffu
 #define EMP_WIDE_STARTS 0x11111111u
 
 /* The list of chunks of one kind that have free units, by lowest index known. */
@@ -25,12 +25,10 @@ char *emp_unit_base(size_t unit)
 
 size_t emp_unit_limit(void)
 {
-    struct emp_span_counts counts = {0};
-
     emp_span_lock();
-    size_t frontier = emp_span_read_totals(&counts);
+    size_t chunks = emp_span_described();
     emp_span_unlock();
-    return frontier * EMP_CHUNK_UNITS;
+    return chunks * EMP_CHUNK_UNITS;
 }
 
 /* Mask of the first units of aligned groups of four that are wholly free. */
@@ -178,7 +176,8 @@ size_t emp_unit_purge(bool all)
     for (size_t i = 0; i < emp_span_read_totals(&counts); i++) {
         uint8_t kind = emp_arena.chunks[i].kind;
 
-        if ((kind == EMP_CHUNK_SLAB || kind == EMP_CHUNK_WIDE) && emp_arena.chunks[i].dirty_units != 0) {
+        if ((kind == EMP_CHUNK_SLAB || kind == EMP_CHUNK_WIDE) &&
+            emp_arena.chunks[i].dirty_units != 0) {
             given += unit_purge_chunk_locked(i, all);
         }
     }

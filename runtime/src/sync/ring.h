@@ -10,8 +10,8 @@
  * Linearisation: the successful compare-and-swap of tail (push) or head (pop).
  * Order table: ring-seq: the store of seq releases the item (push) or the free cell (pop), the load
  *   of seq acquires it. ring-pos: relaxed, the positions only arbitrate, they publish nothing.
- * Progress: a stalled producer or consumer blocks its one cell; others then see "full" or "empty" and
- *   go on with the next tier, so nobody waits. ABA: positions are 32 bits and only grow.
+ * Progress: a stalled producer or consumer blocks its one cell; others then see "full" or "empty"
+ *   and go on with the next tier, so nobody waits. ABA: positions are 32 bits and only grow.
  * Does not promise: that pop finds an item while a push is in progress.
  * Source: D. Vyukov, "Bounded MPMC queue", 1024cores.net. Threads: any. Design: [sync.proto.ring]
  */
@@ -25,8 +25,9 @@
 
 #define EMP_RING_CELLS 16u /* power of two */
 
+/* Sequence numbers are kept less the index of their cell, so that zeroed memory is an empty ring. */
 struct emp_ring_cell {
-    uint32_t seq;  /* atomic: ring-seq */
+    uint32_t seq;  /* atomic: ring-seq. number - index */
     uint32_t item; /* written by the pusher that won the cell, read by the popper that won it */
 };
 
@@ -45,7 +46,7 @@ static inline void emp_ring_init(struct emp_ring *ring)
     ring->tail = 0;
     ring->head = 0;
     for (uint32_t i = 0; i < EMP_RING_CELLS; i++) {
-        ring->cells[i].seq = i;
+        ring->cells[i].seq = 0;
         ring->cells[i].item = 0;
     }
 }
@@ -57,16 +58,17 @@ static inline bool emp_ring_push(struct emp_ring *ring, uint32_t item)
     uint32_t pos = emp_load_relaxed(&ring->tail);
 
     for (;;) {
-        struct emp_ring_cell *cell = &ring->cells[pos & (EMP_RING_CELLS - 1)];
+        uint32_t index = pos & (EMP_RING_CELLS - 1);
+        struct emp_ring_cell *cell = &ring->cells[index];
         /* order(ring-seq): acquire; the popper's read of the old item is over */
-        uint32_t seq = emp_load_acquire(&cell->seq);
+        uint32_t seq = emp_load_acquire(&cell->seq) + index;
 
         if (seq == pos) {
             /* order(ring-pos): relaxed; the winner publishes through seq */
             if (emp_cas_relaxed(&ring->tail, &pos, pos + 1)) {
                 cell->item = item;
                 /* order(ring-seq): release; the item is visible to the popper */
-                emp_store_release(&cell->seq, pos + 1);
+                emp_store_release(&cell->seq, pos + 1 - index);
                 return true;
             }
         } else if ((int32_t)(seq - pos) < 0) {
@@ -85,16 +87,17 @@ static inline bool emp_ring_pop(struct emp_ring *ring, uint32_t *item)
     uint32_t pos = emp_load_relaxed(&ring->head);
 
     for (;;) {
-        struct emp_ring_cell *cell = &ring->cells[pos & (EMP_RING_CELLS - 1)];
+        uint32_t index = pos & (EMP_RING_CELLS - 1);
+        struct emp_ring_cell *cell = &ring->cells[index];
         /* order(ring-seq): acquire; the item that the pusher released */
-        uint32_t seq = emp_load_acquire(&cell->seq);
+        uint32_t seq = emp_load_acquire(&cell->seq) + index;
 
         if (seq == pos + 1) {
             /* order(ring-pos): relaxed; the winner frees the cell through seq */
             if (emp_cas_relaxed(&ring->head, &pos, pos + 1)) {
                 *item = cell->item;
                 /* order(ring-seq): release; our read of the item is over */
-                emp_store_release(&cell->seq, pos + EMP_RING_CELLS);
+                emp_store_release(&cell->seq, pos + EMP_RING_CELLS - index);
                 return true;
             }
         } else if ((int32_t)(seq - (pos + 1)) < 0) {

@@ -12,11 +12,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include <cmocka.h>
 
 #include "core/advanced_memory_pool.h"
+#include "core/memory_monitor.h"
 #include "core/memory_pool.h"
 
 #define SEED       0x853c49e6748fea9bu
@@ -257,11 +257,9 @@ static void create_refuses_what_cannot_be(void **state)
     assert_int_equal(emp_memory_pool_audit(NULL), 0);
 }
 
-static void growth_that_the_system_refuses_leaves_the_pool_as_it_was(void **state)
+static void growth_that_the_limit_refuses_leaves_the_pool_as_it_was(void **state)
 {
     struct emp_memory_pool *pool = pool_of((size_t)1 << 20, 64, true);
-    struct rlimit before;
-    struct rlimit tight;
     void *last = NULL;
 
     (void)state;
@@ -269,14 +267,12 @@ static void growth_that_the_system_refuses_leaves_the_pool_as_it_was(void **stat
         last = emp_memory_pool_alloc(pool);
         assert_non_null(last);
     }
-    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
-    tight = before;
-    tight.rlim_cur = (rlim_t)1 << 20;
-    assert_int_equal(setrlimit(RLIMIT_AS, &tight), 0);
+    assert_int_equal(emp_option_set("limit", "1"), EMP_OK);
     errno = 0;
     void *refused = emp_memory_pool_alloc(pool);
     int refused_errno = errno;
-    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+
+    assert_int_equal(emp_option_set("limit", "0"), EMP_OK);
     assert_null(refused);
     assert_int_equal(refused_errno, ENOMEM);
     assert_int_equal(stats_of(pool).capacity, 64);
@@ -374,7 +370,7 @@ int main(void)
         cmocka_unit_test(reset_makes_every_block_free_again),
         cmocka_unit_test(alignment_is_natural_or_as_asked),
         cmocka_unit_test(create_refuses_what_cannot_be),
-        cmocka_unit_test(growth_that_the_system_refuses_leaves_the_pool_as_it_was),
+        cmocka_unit_test(growth_that_the_limit_refuses_leaves_the_pool_as_it_was),
         cmocka_unit_test(random_operations_keep_blocks_and_records_intact),
         cmocka_unit_test(audit_sees_an_overwritten_record),
     };
