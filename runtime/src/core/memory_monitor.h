@@ -60,7 +60,7 @@ struct emp_misuse {
 /**
  * Registers a function asked after each misuse report; NULL restores the option on_error.
  * @param callback decides to abort or to continue with the block left unused. @param arg passed on.
- * @returns EMP_OK. Errors: none. Threads: any. Cost: O(1). Since: 0.1. Source: DESIGN 3.9.
+ * @returns EMP_OK. Errors: none. Threads: any. Cost: O(1). Since: 0.1. Source: docs/adr/0014.
  */
 EMP_API enum emp_status emp_misuse_set_callback(
     enum emp_misuse_action (*callback)(const struct emp_misuse *misuse, void *arg), void *arg);

@@ -1,5 +1,5 @@
 /*
- * Purpose: see size_class.h. Builds the table from the steps of DESIGN 3.1.
+ * Purpose: see size_class.h. Builds the table from the steps of docs/adr/0005.
  * Owner:   slab. Threads: start-up, and pool creation for its own entry.
  * Design:  [slab.req.classes]
  */
