@@ -21,7 +21,7 @@
 #include "support/shadow.h"
 
 #define THREADS     4u
-#define ROUNDS      (EMP_TSAN || EMP_ASAN ? 12u : 40u)
+#define ROUNDS      (EMP_TSAN || EMP_ASAN ? 12u : 200u)
 #define OPERATIONS  6000u /* per thread and round */
 #define LIVE_EACH   1200u
 #define TRADED      64u

@@ -1,0 +1,454 @@
+/*
+ * What: the cache of a thread: it comes with the first refill and ends with the thread in whatever state it
+ *       is; its bins fill, overflow, are parked, go cold when nobody uses them and hot when somebody does;
+ *       blocks of line-sharing classes go home; pool bins open and close.
+ * How:  the local room alone. After every test all blocks are back: free blocks = slots in every class.
+ * Design: [local.proto.cache] [local.inv.sentinel] [local.req.overflow] [local.req.bounded]
+ *         [local.proto.poke]
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+
+#include "global/shard.h"
+#include "local/fast_path.h"
+#include "local/thread_cache.h"
+#include "slab/size_class.h"
+#include "span/arena.h"
+#include "thread/lifecycle.h"
+
+#define MANY        3000u
+#define KEPT        8u /* what a bin keeps that only receives */
+#define TICK_NS     60000000
+#define POOL_CLASS  EMP_POOL_CLASS_FIRST
+#define POOL_ROOM   20u
+#define GROW_ROUNDS 60u
+
+static void *blocks[MANY];
+
+static void no_hook(void)
+{
+}
+
+static int start(void **state)
+{
+    static const struct emp_fork_hooks hooks = {no_hook, no_hook, no_hook};
+
+    (void)state;
+    if (!emp_arena_init()) {
+        return -1;
+    }
+    emp_bitmap_dispatch_init();
+    emp_size_class_init(emp_arena.base, offsetof(struct emp_l1, bins), sizeof(struct emp_l1_bin));
+    if (!emp_shard_init(2)) {
+        return -1;
+    }
+    emp_local_init();
+    return emp_lifecycle_init(emp_cache_on_exit, &hooks) ? 0 : -1;
+}
+
+static void *alloc(uint32_t class_id)
+{
+    struct emp_central_note note = {0};
+    void *block = emp_fast_pop(&emp_l1_current()->bins[class_id]);
+
+    return block != NULL ? block : emp_cache_refill(class_id, &note);
+}
+
+static void release(uint32_t class_id, void *block)
+{
+    if (!emp_fast_free(block)) {
+        emp_cache_free_slow(class_id, block, "test");
+    }
+}
+
+static void alloc_many(uint32_t class_id, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        blocks[i] = alloc(class_id);
+        assert_non_null(blocks[i]);
+        memset(blocks[i], 1, emp_classes[class_id].geometry.size);
+    }
+}
+
+static void release_many(uint32_t class_id, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        release(class_id, blocks[i]);
+    }
+}
+
+/* Blocks of a class that are not free in any slab. */
+static int64_t missing(uint32_t class_id)
+{
+    int64_t count = 0;
+
+    for (uint32_t s = 0; s < emp_shard_count; s++) {
+        emp_mutex_lock(&emp_shards[s]->lock);
+        (void)emp_shard_drain_inbox(emp_shards[s]);
+        count += emp_shards[s]->classes[class_id].slots;
+        count -= emp_shards[s]->classes[class_id].free_blocks;
+        emp_mutex_unlock(&emp_shards[s]->lock);
+    }
+    return count;
+}
+
+static int all_blocks_are_back(void **state)
+{
+    (void)state;
+    emp_cache_flush("test");
+    for (uint32_t c = 1; c < EMP_CLASS_LIMIT; c++) {
+        if (emp_classes[c].geometry.size != 0 && missing(c) != 0) {
+            print_error("class %u: %d blocks are missing\n", c, (int)missing(c));
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void a_cache_comes_with_the_first_refill(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(64);
+
+    (void)state;
+    assert_int_equal(emp_cache_threads(), 0);
+    assert_int_equal(emp_cache_count(class_id), 0);
+    assert_int_equal(emp_cache_room(class_id), 0);
+    emp_cache_flush("test"); /* nothing to do without a cache */
+    emp_cache_tick();
+    void *block = alloc(class_id);
+
+    assert_non_null(block);
+    assert_int_equal(emp_cache_threads(), 1);
+    assert_true(emp_cache_room(class_id) > 0);
+    release(class_id, block);
+    assert_true(emp_cache_count(class_id) > 0);
+    assert_ptr_equal(alloc(class_id), block);
+    release(class_id, block);
+}
+
+static void a_bin_never_holds_more_than_its_room(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(80);
+
+    (void)state;
+    for (unsigned round = 0; round < GROW_ROUNDS; round++) {
+        alloc_many(class_id, 1000);
+        for (unsigned i = 0; i < 1000; i++) {
+            release(class_id, blocks[i]);
+            assert_in_range(emp_cache_count(class_id), 0, emp_cache_room(class_id));
+        }
+    }
+    assert_int_equal(emp_cache_room(class_id), emp_classes[class_id].room);
+}
+
+/* A thread that only frees: from the third flush on the bin keeps 8 and the block that came. */
+static void a_bin_that_only_receives_keeps_little_after_each_flush(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(112);
+    unsigned flushes = 0;
+    unsigned before = 0;
+
+    (void)state;
+    alloc_many(class_id, MANY);
+    before = emp_cache_count(class_id);
+    for (unsigned i = 0; i < MANY; i++) {
+        release(class_id, blocks[i]);
+        unsigned now = emp_cache_count(class_id);
+
+        if (now <= before) {
+            flushes++;
+            assert_true(flushes < 3 || now <= KEPT + 1);
+        }
+        before = now;
+    }
+    assert_true(flushes >= 3);
+}
+
+static void park_empties_every_bin_and_keeps_its_room(void **state)
+{
+    const uint32_t small = emp_size_class_of(48);
+    const uint32_t large = emp_size_class_of(2000);
+
+    (void)state;
+    release(large, alloc(large));
+    release(small, alloc(small));
+    assert_true(emp_cache_count(small) > 0);
+    emp_cache_flush("park");
+    assert_int_equal(emp_cache_count(small), 0);
+    assert_int_equal(emp_cache_count(large), 0);
+    assert_true(emp_cache_room(small) > 0);
+    assert_int_equal(missing(small), 0);
+}
+
+static void wait_for_a_tick(void)
+{
+    const struct timespec pause = {0, TICK_NS};
+
+    nanosleep(&pause, NULL);
+    emp_cache_tick();
+}
+
+static void a_bin_that_nobody_uses_goes_cold_and_its_blocks_go_back(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(128);
+
+    (void)state;
+    alloc_many(class_id, 100);
+    release_many(class_id, 100);
+    assert_true(emp_cache_count(class_id) > 0);
+    for (unsigned i = 0; i < 4; i++) {
+        wait_for_a_tick();
+    }
+    assert_int_equal(emp_cache_room(class_id), 0);
+    assert_int_equal(emp_cache_count(class_id), 0);
+    assert_int_equal(missing(class_id), 0);
+    for (unsigned i = 0; i < 40; i++) { /* at once: far more than 1000 a second */
+        release(class_id, alloc(class_id));
+    }
+    assert_true(emp_cache_room(class_id) > 0);
+}
+
+static void a_poke_costs_a_busy_bin_nothing_but_one_visit(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(144);
+
+    (void)state;
+    alloc_many(class_id, 50);
+    unsigned room = emp_cache_room(class_id);
+
+    for (unsigned i = 0; i < 20; i++) {
+        emp_cache_poke_all();
+        release(class_id, alloc(class_id));
+        release(class_id, alloc(class_id));
+        assert_int_equal(emp_cache_room(class_id), room);
+    }
+    release_many(class_id, 50);
+}
+
+/* What an ending thread leaves behind, by kind of life. */
+enum life { LIFE_NOTHING, LIFE_FULL_BINS, LIFE_COLD_BINS, LIFE_FREES_ONLY, LIFE_COUNT };
+
+static void *live_and_end(void *arg)
+{
+    enum life life = (enum life)(uintptr_t)arg;
+
+    for (uint32_t c = 1; life == LIFE_FULL_BINS && c <= EMP_SIZE_CLASSES; c++) {
+        void *first = alloc(c);
+        void *second = alloc(c);
+
+        release(c, first);
+        release(c, second);
+    }
+    if (life == LIFE_COLD_BINS) {
+        release(5, alloc(5));
+        for (unsigned i = 0; i < 4; i++) {
+            wait_for_a_tick();
+        }
+        release(5, alloc(5));
+    }
+    for (unsigned i = 0; life == LIFE_FREES_ONLY && i < 200; i++) {
+        release(emp_size_class_of(24), blocks[i]);
+    }
+    return NULL;
+}
+
+static void a_thread_may_end_in_any_state_and_nothing_is_lost(void **state)
+{
+    unsigned threads = emp_cache_threads();
+
+    (void)state;
+    for (uintptr_t life = 0; life < LIFE_COUNT; life++) {
+        pthread_t thread;
+
+        if (life == LIFE_FREES_ONLY) {
+            alloc_many(emp_size_class_of(24), 200);
+        }
+        assert_int_equal(pthread_create(&thread, NULL, live_and_end, (void *)life), 0);
+        pthread_join(thread, NULL);
+        assert_int_equal(emp_cache_threads(), threads);
+        assert_int_equal(all_blocks_are_back(state), 0);
+    }
+}
+
+static pthread_key_t late_key;
+static unsigned late_rounds;
+
+/* A destructor of the program that uses the allocator in every round, also after our last one. */
+static void late_destructor(void *arg)
+{
+    const uint32_t class_id = emp_size_class_of(96);
+    void *block = alloc(class_id);
+
+    assert_non_null(block);
+    release(class_id, block);
+    release(class_id, arg);
+    if (++late_rounds < 6) {
+        pthread_setspecific(late_key, alloc(class_id));
+    }
+}
+
+static void *end_late(void *arg)
+{
+    (void)arg;
+    pthread_setspecific(late_key, alloc(emp_size_class_of(96)));
+    return NULL;
+}
+
+static void destructors_may_allocate_and_free_after_the_cache_is_gone(void **state)
+{
+    unsigned threads = emp_cache_threads();
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(pthread_key_create(&late_key, late_destructor), 0);
+    assert_int_equal(pthread_create(&thread, NULL, end_late, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_true(late_rounds > 1);
+    assert_int_equal(emp_cache_threads(), threads);
+    emp_cache_flush("test");
+    /* The C library gives up after four rounds: what was allocated in the last one is out of reach. */
+    assert_in_range(missing(emp_size_class_of(96)), 0, 1);
+}
+
+static void blocks_of_line_sharing_classes_go_home(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(16);
+    cpu_set_t allowed;
+    size_t cpus[2] = {0, 0};
+    unsigned found = 0;
+
+    (void)state;
+    sched_getaffinity(0, sizeof(allowed), &allowed);
+    for (size_t cpu = 0; cpu < CPU_SETSIZE && found < 2; cpu++) {
+        if (CPU_ISSET(cpu, &allowed) && (found == 0 || (cpu & 1) != (cpus[0] & 1))) {
+            cpus[found++] = cpu;
+        }
+    }
+    if (found < 2) {
+        skip();
+    }
+    for (unsigned side = 0; side < 2; side++) {
+        cpu_set_t one;
+
+        CPU_ZERO(&one);
+        CPU_SET(cpus[side], &one);
+        assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+        if (side == 0) {
+            emp_cache_flush("test");
+            alloc_many(class_id, 600);
+        }
+    }
+    emp_cache_flush("test");
+    /* A refill of another class: this thread's home is the other side from now on. */
+    release(emp_size_class_of(208), alloc(emp_size_class_of(208)));
+    unsigned count = emp_cache_count(class_id);
+    unsigned stayed = 0;
+
+    for (unsigned i = 0; i < 600; i++) {
+        release(class_id, blocks[i]);
+        stayed += emp_cache_count(class_id) > count;
+    }
+    assert_int_equal(stayed, 0);
+    sched_setaffinity(0, sizeof(allowed), &allowed);
+}
+
+static void bins_of_a_pool_open_with_it_and_close_with_it(void **state)
+{
+    uint64_t dropped = 99;
+
+    (void)state;
+    emp_size_class_define(POOL_CLASS, emp_arena.base, 200);
+    emp_classes[POOL_CLASS].room = POOL_ROOM;
+    emp_cache_pools_lock();
+    assert_false(emp_cache_pools_try_lock());
+    emp_cache_reset_class(POOL_CLASS, POOL_ROOM, NULL);
+    emp_cache_pools_unlock();
+    alloc_many(POOL_CLASS, 10);
+    release_many(POOL_CLASS, 10);
+    unsigned cached = emp_cache_count(POOL_CLASS);
+
+    assert_in_range(cached, 1, POOL_ROOM);
+    assert_int_equal(missing(POOL_CLASS), cached);
+    emp_cache_pools_lock();
+    emp_cache_reset_class(POOL_CLASS, POOL_ROOM, &dropped);
+    emp_cache_pools_unlock();
+    assert_int_equal(dropped, cached);
+    assert_int_equal(emp_cache_count(POOL_CLASS), 0);
+    emp_size_class_forget(POOL_CLASS);
+}
+
+static unsigned hook_calls;
+
+static void count_call(void)
+{
+    hook_calls++;
+}
+
+static void the_free_hook_is_called_now_and_then_on_the_free_side(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(192);
+
+    (void)state;
+    emp_cache_set_free_hook(count_call);
+    alloc_many(class_id, MANY);
+    assert_int_equal(hook_calls, 0);
+    release_many(class_id, MANY);
+    assert_in_range(hook_calls, 1, MANY / 4);
+    hook_calls = 0;
+    emp_cache_call_free_hook();
+    assert_int_equal(hook_calls, 1);
+    emp_cache_set_free_hook(NULL);
+    emp_cache_call_free_hook();
+    assert_int_equal(hook_calls, 1);
+}
+
+static void without_room_every_operation_is_exact(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(224);
+
+    (void)state;
+    emp_local_options.checked = true;
+    alloc_many(class_id, 20);
+    assert_int_equal(emp_cache_count(class_id), 0);
+    assert_int_equal(missing(class_id), 20);
+    release(class_id, blocks[0]);
+    assert_int_equal(missing(class_id), 19);
+    for (unsigned i = 1; i < 20; i++) {
+        release(class_id, blocks[i]);
+    }
+    emp_local_options.checked = false;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(a_cache_comes_with_the_first_refill, all_blocks_are_back),
+        cmocka_unit_test_teardown(a_bin_never_holds_more_than_its_room, all_blocks_are_back),
+        cmocka_unit_test_teardown(a_bin_that_only_receives_keeps_little_after_each_flush,
+                                  all_blocks_are_back),
+        cmocka_unit_test_teardown(park_empties_every_bin_and_keeps_its_room, all_blocks_are_back),
+        cmocka_unit_test_teardown(a_bin_that_nobody_uses_goes_cold_and_its_blocks_go_back,
+                                  all_blocks_are_back),
+        cmocka_unit_test_teardown(a_poke_costs_a_busy_bin_nothing_but_one_visit,
+                                  all_blocks_are_back),
+        cmocka_unit_test_teardown(a_thread_may_end_in_any_state_and_nothing_is_lost,
+                                  all_blocks_are_back),
+        cmocka_unit_test_teardown(blocks_of_line_sharing_classes_go_home, all_blocks_are_back),
+        cmocka_unit_test(bins_of_a_pool_open_with_it_and_close_with_it),
+        cmocka_unit_test_teardown(the_free_hook_is_called_now_and_then_on_the_free_side,
+                                  all_blocks_are_back),
+        cmocka_unit_test_teardown(without_room_every_operation_is_exact, all_blocks_are_back),
+        cmocka_unit_test(destructors_may_allocate_and_free_after_the_cache_is_gone),
+    };
+
+    return cmocka_run_group_tests(tests, start, NULL);
+}
