@@ -82,6 +82,14 @@ static void fork_parent(void)
     emp_typed_fork_parent();
 }
 
+/* Not under a checker: it would report what the C library keeps for our thread as lost at exit. */
+static void runtime_init_maintenance(void)
+{
+    if (!emp_runtime_annotates) {
+        emp_maintenance_init();
+    }
+}
+
 static void fork_child(void)
 {
     emp_listeners_fork_child();
@@ -100,7 +108,7 @@ static void fork_child(void)
     emp_cache_fork_child();
     /* The starter may be gone on its last step: that handlers run at all says the rest is done. */
     emp_mutex_reset_in_child(&runtime_lock);
-    emp_maintenance_init();
+    runtime_init_maintenance();
     /* order(runtime-start): relaxed; the child has one thread */
     emp_store_relaxed(&runtime_state, RUNTIME_READY);
 }
@@ -148,7 +156,7 @@ static EMP_COLD bool runtime_start_slow(void)
     if (found == RUNTIME_USABLE) {
         runtime_is_starter = true;
         (void)emp_lifecycle_init(emp_cache_on_exit, &hooks);
-        emp_maintenance_init();
+        runtime_init_maintenance();
         runtime_is_starter = false;
         found = RUNTIME_READY;
         /* order(runtime-start): release; whoever sees it finds the exit key made */
