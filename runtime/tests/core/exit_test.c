@@ -1,9 +1,9 @@
 /*
- * What: ends of threads and of the process: key destructors that allocate and free before and after
- *       ours, in every round; threads that only free; thousands of threads; atexit handlers; exit while
- *       others allocate; a main thread that ends first.
- * How:  each end of a process in a child that must end with code 0; caches and blocks counted after ends
- *       of threads.
+ * What:  ends of threads and of the process: key destructors that allocate and free before and
+ *        after ours, in every round; threads that only free; thousands of threads; atexit
+ *        handlers; exit while others allocate; a main thread that ends first.
+ * How:   each end of a process in a child that must end with code 0; caches and blocks counted
+ *        after ends of threads.
  * Shows: [local.proto.cache] [thread.proto.lifecycle]
  * ctest-timeout: 300
  */
@@ -36,7 +36,7 @@ static struct emp_stats read_stats(void)
     return stats;
 }
 
-/* A value of a key: a block that its destructor frees, allocating another one for the next round. */
+/* A value of a key: a block that its destructor frees, making another one for the next round. */
 struct legacy {
     pthread_key_t *key;
     unsigned rounds;
@@ -220,8 +220,8 @@ static void exit_from_another_thread(void)
     pthread_t thread;
 
     emp_free(emp_malloc(100));
-    if (pthread_create(&thread, NULL, (void *(*)(void *))(void (*)(void))exit_with_handlers, NULL) !=
-        0) {
+    if (pthread_create(&thread, NULL, (void *(*)(void *))(void (*)(void))exit_with_handlers,
+                       NULL) != 0) {
         _exit(92);
     }
     (void)pthread_join(thread, NULL);

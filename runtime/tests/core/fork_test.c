@@ -1,8 +1,9 @@
 /*
- * What: fork while 16 threads allocate, free, make pools, purge and receive events: every child can
- *       allocate, free, make pools and threads, finds a sound heap and ends; what the caches of threads
- *       held that do not exist in the child is given back there.
- * How:  many forks beside busy threads; one fork beside threads that stand still, for exact counts.
+ * What:  fork while 16 threads allocate, free, make pools, purge and receive events: every child
+ *        can allocate, free, make pools and threads, finds a sound heap and ends; what the caches
+ *        of threads held that do not exist in the child is given back there.
+ * How:   many forks beside busy threads; one fork beside threads that stand still, for exact
+ *        counts.
  * Shows: [core.proto.fork]
  * ctest-timeout: 300
  */

@@ -1,8 +1,9 @@
 /*
- * What: out of memory for real: RLIMIT_AS and RLIMIT_DATA at many steps, no mappings left, the option
- *       limit. NULL with ENOMEM, the program goes on, earlier data intact, and everything works again
- *       when blocks were freed or the limit is gone.
- * How:  each limit in a child that allocates until nothing is left, checks every block, frees all.
+ * What:  out of memory for real: RLIMIT_AS and RLIMIT_DATA at many steps, no mappings left, the
+ *        option limit. NULL with ENOMEM, the program goes on, earlier data intact, and everything
+ *        works again when blocks were freed or the limit is gone.
+ * How:   each limit in a child that allocates until nothing is left, checks every block, frees
+ *        all.
  * Shows: [span.req.limit] [core.proto.allocate]
  * ctest-timeout: 300
  */
@@ -39,7 +40,7 @@ static struct {
     uint64_t bytes;
     uint32_t line;    /* of the first expectation that failed, 0: none */
     uint32_t refused; /* allocations refused */
-} *told;
+} * told;
 
 static void expect_at(bool condition, uint32_t line)
 {
@@ -57,9 +58,9 @@ static struct {
 /* Sizes of all kinds; few pages of each are touched. */
 static size_t size_of(unsigned i)
 {
-    static const size_t sizes[] = {24,        3000,      70 * KIB,  400 * KIB, 64,
-                                   900 * KIB, 20 * KIB,  3 * MIB,   512,       150 * KIB,
-                                   48,        36 * MIB,  5000,      MIB,       1000};
+    static const size_t sizes[] = {24,        3000,     70 * KIB, 400 * KIB, 64,
+                                   900 * KIB, 20 * KIB, 3 * MIB,  512,       150 * KIB,
+                                   48,        36 * MIB, 5000,     MIB,       1000};
 
     return sizes[i % (sizeof(sizes) / sizeof(sizes[0]))] + i % 7;
 }
@@ -171,8 +172,8 @@ static void under_an_address_limit(size_t bytes)
 
 static void address_space_runs_out_at_every_step(void **state)
 {
-    static const size_t steps[] = {8,   12,  16,  20,  24,  28,  32,  40,   48,   56,   64,   80,
-                                   96,  128, 160, 192, 256, 320, 384, 512,  768,  1024, 2048, 4096};
+    static const size_t steps[] = {8,  12,  16,  20,  24,  28,  32,  40,  48,  56,   64,   80,
+                                   96, 128, 160, 192, 256, 320, 384, 512, 768, 1024, 2048, 4096};
 
     (void)state;
     if (!HAS_OWN_ADDRESS_SPACE) {

@@ -188,8 +188,8 @@ static void a_bad_environment_gets_one_line_and_the_default(void **state)
         {"ECHOMEM_LIMIT=-5", "limit", "0 default\n"},
         {"ECHOMEM_LIMIT=", "limit", "0 default\n"},
         {"ECHOMEM_SIMD=avx512", "simd", "auto default\n"},
-        {"ECHOMEM_BACKGROUND=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-         "background", "1 default\n"},
+        {"ECHOMEM_BACKGROUND=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "background",
+         "1 default\n"},
     };
 
     (void)state;

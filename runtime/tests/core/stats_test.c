@@ -154,7 +154,8 @@ static void json_is_taken_by_a_parser(void **state)
         "assert len(names) == len(set(names))\n"
         "assert 'a \"quoted\\\\ name' in names\n"
         "assert stats['allocations'] == sum(one['allocations'] for one in stats['classes'])\n"
-        "assert all(isinstance(v, int) for k, v in stats.items() if k not in ('schema', 'classes'))\n";
+        "del stats['schema'], stats['classes']\n"
+        "assert all(isinstance(value, int) for value in stats.values())\n";
     const char *const argv[] = {"python3", "-c", check, NULL};
     struct emp_pool_config config = emp_pool_config_default(72);
     struct emp_pool *pool = NULL;

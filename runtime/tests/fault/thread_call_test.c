@@ -1,7 +1,9 @@
 /*
- * What: the thread library refuses: no helper thread, no key for thread ends, no place for its value.
- *       Allocation works all the same, nothing is lost that other threads need, the audit is clean.
- * How:  a child per refused call; threads that allocate, hand over and end; memory for a helper to purge.
+ * What:  the thread library refuses: no helper thread, no key for thread ends, no place for its
+ *        value. Allocation works all the same, nothing is lost that other threads need, the audit
+ *        is clean.
+ * How:   a child per refused call; threads that allocate, hand over and end; memory for a helper
+ *        to purge.
  * Shows: [thread.req.fault] [core.proto.maintenance]
  */
 #include <pthread.h>
