@@ -35,7 +35,10 @@ static inline void *emp_fast_alloc_small(size_t size)
 {
     struct emp_l1 *view = emp_l1_current();
 
-    return emp_fast_pop(emp_fast_bin(view, emp_small_bin_offset[(size + 7) >> 3]));
+    /* order(small-bins): relaxed; before the start and after a change any entry leads to a bin */
+    size_t offset = emp_load_relaxed(&emp_small_bin_offset[(size + 7) >> 3]);
+
+    return emp_fast_pop(emp_fast_bin(view, offset));
 }
 
 /* Pushes a block into its bin; false: the slow path must take it. */

@@ -37,7 +37,8 @@ enum emp_slab_list {
 
 /*
  * Descriptor, 128 bytes, out of band, one per unit of the arena (the first unit's is used).
- * The first eight bytes are compared as one word by the flush path: keep their order.
+ * The first eight bytes are read as one word by the flush path, which may not hold the lock: only
+ * what is const while the slab exists, and the owner, stands there.
  * Invariants: free_count = set bits of free[]; free[] and remote[] of live blocks are 0;
  * magic is EMP_SLAB_MAGIC iff the slab exists.
  */
@@ -45,9 +46,9 @@ struct emp_slab {
     uint32_t magic;        /* set last at creation, cleared first at destruction */
     uint8_t class_id;      /* const while the slab exists */
     uint8_t owner;         /* atomic: slab-owner. shard; changed by the holder only */
+    uint16_t slots;        /* const: blocks that may be handed out */
     uint8_t list;          /* holder: enum emp_slab_list */
     uint8_t idle_ticks;    /* holder: ticks without a change of free_count */
-    uint16_t slots;        /* const: blocks that may be handed out */
     uint16_t free_count;   /* holder */
     uint16_t high_word;    /* holder: highest word that blocks were ever taken from */
     uint16_t tick_count;   /* holder: free_count at the last tick */
