@@ -1,6 +1,7 @@
 /*
- * Purpose: allocation by size: small and medium classes through the thread's cache, runs, chunks and
- *          mappings above; alignment; zeroing. MemoryAllocationCoordinator of the model, steps 1-6.
+ * Purpose: allocation by size: small and medium classes through the thread's cache, runs, chunks
+ *          and mappings above; alignment; zeroing. MemoryAllocationCoordinator of the model, steps
+ *          1-6.
  * Owner:   core. Threads: any. Errors: NULL with errno ENOMEM or EINVAL.
  * Design:  [core.proto.allocate]
  */

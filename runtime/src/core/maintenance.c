@@ -80,7 +80,7 @@ static size_t round_purge(bool all, bool *more)
     return result.given_bytes;
 }
 
-size_t emp_maintenance_round(bool all, bool *more)
+static size_t maintenance_round_guarded(bool all, bool *more)
 {
     int saved = errno;
     uint64_t now = emp_stopwatch_ns();
@@ -116,7 +116,7 @@ static void maintenance_thread(void *arg)
         uint64_t half = emp_option_value(EMP_OPTION_purge_delay) / 2 + 1000000u;
 
         emp_lifecycle_sleep(&maintenance.wake, 0, half);
-        size_t given = emp_maintenance_round(false, &more);
+        size_t given = maintenance_round_guarded(false, &more);
 
         quiet = given == 0 && !more ? quiet + 1 : 0;
     }
@@ -184,7 +184,7 @@ bool emp_tick(void)
 
     if (emp_runtime_start()) {
         emp_cache_tick();
-        (void)emp_maintenance_round(false, &more);
+        (void)maintenance_round_guarded(false, &more);
     }
     return more;
 }
@@ -204,7 +204,7 @@ size_t emp_purge(void)
         return 0;
     }
     emp_cache_flush("purge");
-    return emp_maintenance_round(true, &more);
+    return maintenance_round_guarded(true, &more);
 }
 
 void emp_maintenance_pause(void)

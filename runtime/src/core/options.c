@@ -76,11 +76,6 @@ uint64_t emp_option_value(enum emp_option option)
     return emp_load_relaxed(&options.values[option]);
 }
 
-const char *emp_option_text(enum emp_option option)
-{
-    return options.texts[option];
-}
-
 /* Decimal digits with a unit from a table "k" "m" "g" (1024) or "ns" "us" "ms" "s" "m". */
 static bool parse_number(const char *text, bool is_time, uint64_t *out)
 {

@@ -30,9 +30,6 @@ void emp_options_read_late(void);
 /* Value of an option: bytes, nanoseconds, 0/1, or the index of the choice. */
 uint64_t emp_option_value(enum emp_option option);
 
-/* Text of an option as given. */
-const char *emp_option_text(enum emp_option option);
-
 /* Fork. */
 void emp_options_fork_prepare(void);
 void emp_options_fork_parent(void);

@@ -84,10 +84,12 @@ static struct emp_pool *pool_find_locked(uint32_t id, const char *name)
 
 static void pool_name_default(char *name, uint32_t id)
 {
+    static const char prefix[] = "pool-";
     char digits[12];
     size_t count = 0;
-    size_t at = strlen(strcpy(name, "pool-"));
+    size_t at = sizeof(prefix) - 1;
 
+    memcpy(name, prefix, at);
     do {
         digits[count++] = (char)('0' + id % 10);
         id /= 10;
@@ -132,6 +134,25 @@ static void pool_define_locked(struct emp_pool *pool, const struct emp_pool_conf
     }
 }
 
+/* Adds slabs until the pool holds count objects. */
+static enum emp_status pool_reserve(struct emp_pool *pool, size_t count)
+{
+    struct emp_central_note note = {0};
+    uint32_t shard = emp_shard_current();
+
+    /* order(budget): relaxed; only this call adds slabs while the pool is being created */
+    while (emp_load_relaxed(&emp_budgets[pool->class_id].slots) < count) {
+        if (!emp_central_expand(pool->class_id, shard, &note)) {
+            emp_event_after_take(pool->class_id, pool->object_size, true, &note, "reserve");
+            return EMP_ERR_NOMEM;
+        }
+    }
+    if (note.expanded) {
+        emp_event_after_take(pool->class_id, pool->object_size, false, &note, "reserve");
+    }
+    return EMP_OK;
+}
+
 enum emp_status emp_pool_create(const struct emp_pool_config *config, struct emp_pool **out)
 {
     enum emp_status status = EMP_ERR_LIMIT;
@@ -157,7 +178,7 @@ enum emp_status emp_pool_create(const struct emp_pool_config *config, struct emp
         pool->class_id = EMP_POOL_CLASS_FIRST + (uint32_t)(pool - pool_table);
         pool->object_size = config->object_size;
         if (config->name != NULL) {
-            strcpy(pool->name, config->name);
+            memcpy(pool->name, config->name, strlen(config->name) + 1);
         } else {
             pool_name_default(pool->name, pool->id);
         }
@@ -168,7 +189,7 @@ enum emp_status emp_pool_create(const struct emp_pool_config *config, struct emp
         status = EMP_OK;
     }
     emp_cache_pools_unlock();
-    if (status == EMP_OK && emp_pool_reserve(pool, config->initial_capacity) != EMP_OK) {
+    if (status == EMP_OK && pool_reserve(pool, config->initial_capacity) != EMP_OK) {
         (void)emp_pool_destroy(pool, NULL);
         return EMP_ERR_NOMEM;
     }
@@ -176,24 +197,6 @@ enum emp_status emp_pool_create(const struct emp_pool_config *config, struct emp
         *out = pool;
     }
     return status;
-}
-
-enum emp_status emp_pool_reserve(struct emp_pool *pool, size_t count)
-{
-    struct emp_central_note note = {0};
-    uint32_t shard = emp_shard_current();
-
-    /* order(budget): relaxed; only this call adds slabs while the pool is being created */
-    while (emp_load_relaxed(&emp_budgets[pool->class_id].slots) < count) {
-        if (!emp_central_expand(pool->class_id, shard, &note)) {
-            emp_event_after_take(pool->class_id, pool->object_size, true, &note, "reserve");
-            return EMP_ERR_NOMEM;
-        }
-    }
-    if (note.expanded) {
-        emp_event_after_take(pool->class_id, pool->object_size, false, &note, "reserve");
-    }
-    return EMP_OK;
 }
 
 /* Ends every slab of a class; returns blocks that were free in them. Pools lock held. */

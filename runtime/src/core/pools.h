@@ -18,7 +18,4 @@ uint32_t emp_pool_class(const struct emp_pool *pool);
 /* Object size of a pool, bytes. */
 size_t emp_pool_object_size(const struct emp_pool *pool);
 
-/* Adds slabs until the pool has `count` objects; EMP_ERR_NOMEM when it cannot. */
-enum emp_status emp_pool_reserve(struct emp_pool *pool, size_t count);
-
 #endif

@@ -1,5 +1,6 @@
 /*
- * Purpose: starts the library at its first slow path, and joins what the C library tells about forks.
+ * Purpose: starts the library at its first slow path, and joins what the C library tells about
+ *          forks.
  * Owner:   core. Threads: the first caller starts, others wait; a call from inside the start (the C
  *          library may allocate when it registers handlers) finds the allocator already usable.
  * Design:  [core.proto.start] [core.proto.fork]
@@ -36,8 +37,9 @@ _Static_assert(EMP_VIEW_UNIT_SHIFT == EMP_UNIT_SHIFT && EMP_VIEW_BINS == EMP_BIN
 bool emp_runtime_annotates;
 
 /*
- * How far the start is. Between USABLE and READY only the starter allocates: the C library may, when it
- * registers handlers. Another thread that came in then would get a cache that does not end with it.
+ * How far the start is. Between USABLE and READY only the starter allocates: the C library may,
+ * when it registers handlers. Another thread that came in then would get a cache that does not end
+ * with it.
  */
 enum { RUNTIME_NONE = 0, RUNTIME_USABLE, RUNTIME_READY, RUNTIME_FAILED };
 static uint32_t runtime_state; /* atomic: runtime-start */
@@ -167,8 +169,8 @@ static EMP_COLD bool runtime_start_slow(void)
 }
 
 /*
- * The last of our code in a process that ends by exit or by return from main: what the ending thread
- * freed twice is still in its cache. Other threads may go on, their caches are left alone.
+ * The last of our code in a process that ends by exit or by return from main: what the ending
+ * thread freed twice is still in its cache. Other threads may go on, their caches are left alone.
  */
 __attribute__((destructor)) static void runtime_report_at_exit(void)
 {

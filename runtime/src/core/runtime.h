@@ -20,9 +20,6 @@ bool emp_runtime_start(void);
 /* True once emp_runtime_start succeeded. */
 bool emp_runtime_is_started(void);
 
-/* One maintenance round; returns bytes given back, *more: something is left for later. */
-size_t emp_maintenance_round(bool all, bool *more);
-
 /* Sends the events of a finished allocation; no bin is in use, no lock is held. */
 void emp_event_after_take(uint32_t class_id, size_t requested, bool failed,
                           const struct emp_central_note *note, const char *reason);

@@ -68,7 +68,4 @@ bool emp_central_adopt(uint32_t class_id, uint32_t shard_index);
 /* Ends slabs that were retired under a lock; no lock held. */
 void emp_central_end_slabs(struct emp_slab *const *slabs, unsigned count);
 
-/* True when blocks of the class may be lent to a smaller one now; holder of the shard. */
-bool emp_central_may_lend(const struct emp_shard_class *class_state, uint32_t class_id);
-
 #endif

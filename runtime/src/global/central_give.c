@@ -66,9 +66,10 @@ static void give_transition(struct give_state *give, struct emp_slab *slab)
 
 /* Sets bits of one word of a slab of ours; bits are not set yet. Holder. */
 static inline void give_bits(struct give_state *give, struct emp_slab *slab, unsigned word,
-                             uint64_t before, uint64_t bits, unsigned count)
+                             uint64_t before, uint64_t bits)
 {
     struct emp_shard_class *state = give->state;
+    unsigned count = emp_bits_count(bits);
 
     /* order(slab-free): relaxed; the holder is the only writer, remote readers look for other
        bits */
@@ -156,7 +157,7 @@ static bool give_run(struct give_state *give, uintptr_t lowest, unsigned count)
             again = bits & (before | emp_load_relaxed(&slab->remote[word]));
             bits &= ~again;
             if (bits != 0) {
-                give_bits(give, slab, word, before, bits, emp_bits_count(bits));
+                give_bits(give, slab, word, before, bits);
             }
         } else {
             again = give_remote(give, slab, word, bits);

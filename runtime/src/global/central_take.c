@@ -169,7 +169,8 @@ static void take_from_shard(struct take_state *take)
     state->taken += take->count;
 }
 
-bool emp_central_may_lend(const struct emp_shard_class *class_state, uint32_t class_id)
+/* True when the class has enough to lend some to a smaller one. */
+static bool take_may_lend(const struct emp_shard_class *class_state, uint32_t class_id)
 {
     int64_t slab_slots = emp_classes[class_id].geometry.slots;
 
@@ -198,7 +199,7 @@ static void take_borrow(struct take_state *take)
             return;
         }
         if (natural_align(emp_classes[c].geometry.size) >= natural_align(size) &&
-            emp_central_may_lend(state, c)) {
+            take_may_lend(state, c)) {
             for (unsigned list = 0; list < EMP_LIST_COUNT && take->count < take->want; list++) {
                 take_list(take, state, list);
             }

@@ -77,8 +77,8 @@ static void tick_purge_slab(const struct emp_slab *slab, uint64_t pages, emp_pag
         unsigned length = gap == 0 ? 64 - first : emp_bits_lowest(gap);
         uint64_t mask = emp_bits_mask(length) << first;
 
-        if (give((void *)(emp_slab_base(slab) + first * 4096u), length * 4096u)) {
-            result->given_bytes += length * 4096u;
+        if (give((void *)(emp_slab_base(slab) + (size_t)first * 4096u), (size_t)length * 4096u)) {
+            result->given_bytes += (size_t)length * 4096u;
         }
         pages &= ~mask;
     }
@@ -107,11 +107,20 @@ static void tick_finish_batch(struct emp_shard *shard, struct emp_shard_class *s
     batch->count = 0;
 }
 
+/* One round of maintenance, as every class of every shard sees it. */
+struct tick_round {
+    bool all;
+    uint8_t number;
+    uint64_t now_ns;
+    emp_page_giver *give;
+    struct emp_tick_result *result;
+};
+
 /* Pages inside the partial and empty slabs of one class. */
-static void tick_class_pages(struct emp_shard *shard, struct emp_shard_class *state, bool all,
-                             uint8_t round, emp_page_giver *give, struct emp_tick_result *result)
+static void tick_class_pages(struct emp_shard *shard, struct emp_shard_class *state,
+                             const struct tick_round *round)
 {
-    struct tick_batch batch = {.round = round};
+    struct tick_batch batch = {.round = round->number};
 
     for (unsigned list = 0; list < EMP_LIST_COUNT; list++) {
         bool again = true;
@@ -120,17 +129,17 @@ static void tick_class_pages(struct emp_shard *shard, struct emp_shard_class *st
             emp_mutex_lock(&shard->lock);
             uint32_t from = state->list[list];
 
-            tick_claim_pages(state, &from, all, &batch, &result->more);
+            tick_claim_pages(state, &from, round->all, &batch, &round->result->more);
             emp_mutex_unlock(&shard->lock);
             again = batch.count == EMP_TICK_BATCH;
-            tick_finish_batch(shard, state, &batch, give, result);
+            tick_finish_batch(shard, state, &batch, round->give, round->result);
         }
     }
 }
 
 /* Ends empty slabs that were empty at the last round too. */
-static void tick_class_empty(struct emp_shard *shard, struct emp_shard_class *state, bool all,
-                             uint8_t round, struct emp_tick_result *result)
+static void tick_class_empty(struct emp_shard *shard, struct emp_shard_class *state,
+                             const struct tick_round *round)
 {
     struct emp_slab *ended[EMP_TICK_BATCH];
     unsigned count = EMP_TICK_BATCH;
@@ -142,36 +151,36 @@ static void tick_class_empty(struct emp_shard *shard, struct emp_shard_class *st
             struct emp_slab *slab = emp_slab_at(item - 1);
 
             item = slab->next;
-            if (tick_idle(slab, all, round)) {
+            if (tick_idle(slab, round->all, round->number)) {
                 emp_shard_unlink(state, slab);
                 state->slots -= slab->slots;
                 state->free_blocks -= slab->slots;
                 emp_slab_retire(slab);
                 ended[count++] = slab;
             } else {
-                result->more = true;
+                round->result->more = true;
             }
         }
         emp_mutex_unlock(&shard->lock);
         emp_central_end_slabs(ended, count);
-        result->slabs_ended += count;
+        round->result->slabs_ended += count;
     }
 }
 
-static void tick_class(struct emp_shard *shard, uint32_t class_id, bool all, uint64_t now_ns,
-                       uint8_t round, emp_page_giver *give, struct emp_tick_result *result)
+static void tick_class(struct emp_shard *shard, uint32_t class_id, const struct tick_round *round)
 {
     struct emp_shard_class *state = &shard->classes[class_id];
+    const struct emp_tick_result *result = round->result;
     struct emp_tick_result before = *result;
 
     /* Pages first: the unit of a slab that ends may be a slab again before it has aged. */
-    tick_class_pages(shard, state, all, round, give, result);
-    tick_class_empty(shard, state, all, round, result);
+    tick_class_pages(shard, state, round);
+    tick_class_empty(shard, state, round);
     if (result->given_bytes != before.given_bytes || result->slabs_ended != before.slabs_ended) {
         /* order(budget): relaxed; statistics */
         emp_fetch_add_relaxed(&emp_budgets[class_id].tick_rounds, 1);
         /* order(budget): relaxed; statistics */
-        emp_store_relaxed(&emp_budgets[class_id].tick_time, now_ns);
+        emp_store_relaxed(&emp_budgets[class_id].tick_time, round->now_ns);
     }
 }
 
@@ -179,7 +188,8 @@ void emp_shard_tick(bool all, uint64_t now_ns, emp_page_giver *give, struct emp_
 {
     static uint8_t last_round; /* one round at a time: the caller's maintenance lock */
 
-    uint8_t round = ++last_round;
+    const struct tick_round round = {
+        .all = all, .number = ++last_round, .now_ns = now_ns, .give = give, .result = result};
 
     for (uint32_t s = 0; s < emp_shard_count; s++) {
         struct emp_shard *shard = emp_shards[s];
@@ -193,7 +203,7 @@ void emp_shard_tick(bool all, uint64_t now_ns, emp_page_giver *give, struct emp_
             /* order(shard-count): relaxed; a hint, the lists are looked at under the lock */
             if (emp_load_relaxed(&state->partial_count) + emp_load_relaxed(&state->empty_count) !=
                 0) {
-                tick_class(shard, c, all, now_ns, round, give, result);
+                tick_class(shard, c, &round);
             }
         }
     }

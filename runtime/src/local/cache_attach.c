@@ -1,6 +1,6 @@
 /*
- * Purpose: the life of a thread's cache: creation at its first slow path, the registry of all caches,
- *          the end of the thread, fork.
+ * Purpose: the life of a thread's cache: creation at its first slow path, the registry of all
+ *          caches, the end of the thread, fork.
  * Owner:   local. Threads: as thread_cache.h says. Cost: attach about 1 us; nothing afterwards.
  * Design:  [local.proto.cache] [local.inv.sentinel] [local.req.bounded]
  */
@@ -31,7 +31,10 @@ _Static_assert(EMP_BINS <= 4 * 64, "a bit of pools_known for every class");
 /* The bins of a thread without cache: always empty, never with room. */
 static void *no_slots[2];
 #define EMP_NO_BIN {&no_slots[1], &no_slots[1]}
-/* Before the start the size table gives offset 0: the first two words must read as an empty bin too. */
+/*
+ * Before the start the size table gives offset 0: the first two words must read as an empty bin
+ * too.
+ */
 static struct emp_l1 l1_none = {.arena_base = (uintptr_t)&no_slots[1],
                                 .bins = {[0 ... EMP_BINS - 1] = EMP_NO_BIN}};
 static struct emp_l1 l1_dead = {.bins = {[0 ... EMP_BINS - 1] = EMP_NO_BIN}};
@@ -104,7 +107,9 @@ unsigned emp_cache_threads(void)
     return emp_load_relaxed(&registry.count);
 }
 
-/* Slots for bins are fewer where threads are many; budgets (cache_rate.c) shrink with the number. */
+/*
+ * Slots for bins are fewer where threads are many; budgets (cache_rate.c) shrink with the number.
+ */
 static uint8_t scale_for(unsigned threads)
 {
     unsigned cpus = emp_cpu_count();
@@ -169,7 +174,9 @@ bool emp_cache_open_bin(struct emp_cache *cache, uint32_t class_id)
     uint16_t room = room_for(cache, class_id);
 
     if (state->slots < room) {
-        /* At least twice the slots left behind: all that a class ever leaves is less than it has. */
+        /*
+         * At least twice the slots left behind: all that a class ever leaves is less than it has.
+         */
         uint16_t count = room > 2 * state->slots ? room : (uint16_t)(2 * state->slots);
         void **slots = slots_find(cache, count);
 
@@ -337,8 +344,9 @@ void emp_cache_fork_parent(void)
 }
 
 /*
- * On aarch64 the store of a block and that of the new top may have reached memory in the other order
- * when the thread vanished: its newest entries are not trusted, at the price of a block per bin.
+ * On aarch64 the store of a block and that of the new top may have reached memory in the other
+ * order when the thread vanished: its newest entries are not trusted, at the price of a block per
+ * bin.
  */
 static void cache_drop_newest(struct emp_cache *cache)
 {

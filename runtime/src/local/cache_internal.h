@@ -38,7 +38,9 @@ static inline struct emp_bin_state *emp_cache_state(struct emp_cache *cache, uin
 static inline void emp_cache_enter(struct emp_cache *cache)
 {
     cache->slow_count++;
-    /* order(cache-busy): relaxed; read only by a forked child, which has this thread's past whole */
+    /*
+     * order(cache-busy): relaxed; read only by a forked child, which has this thread's past whole
+     */
     emp_store_relaxed(&cache->busy, (uint8_t)(cache->busy + 1)); /* callbacks may nest */
 }
 

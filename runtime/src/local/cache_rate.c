@@ -172,7 +172,9 @@ static void bin_poke(struct emp_cache *cache, uint32_t class_id, uint32_t now_us
     if (emp_load_relaxed(&state->room) == 0) {
         return;
     }
-    /* order(bin-limit): relaxed; the owner may be in the middle of anything: a poke is only a hint */
+    /*
+     * order(bin-limit): relaxed; the owner may be in the middle of anything: a poke is only a hint
+     */
     if (emp_load_relaxed(&state->poked) == 0) {
         /* order(bin-limit): relaxed; as above */
         emp_store_relaxed(&state->stamp_us, now_us);

@@ -29,8 +29,9 @@ void emp_cache_set_limit(struct emp_cache *cache, uint32_t class_id)
                       emp_cache_base(cache, state) + state->room);
 }
 
-void emp_cache_report(const struct emp_central_fault *faults, unsigned count, uint32_t class_id,
-                      const char *call)
+/* Reports what the shared tiers found wrong. */
+static void cache_report(const struct emp_central_fault *faults, unsigned count, uint32_t class_id,
+                         const char *call)
 {
     for (unsigned i = 0; i < count; i++) {
         uintptr_t address = (uintptr_t)faults[i].pointer;
@@ -94,7 +95,7 @@ static void report_drained(const char *call)
     if (emp_unlikely(twice != NULL)) {
         struct emp_central_fault fault = {twice, EMP_REPORT_DOUBLE_FREE};
 
-        emp_cache_report(&fault, 1, block_class(twice), call);
+        cache_report(&fault, 1, block_class(twice), call);
     }
 }
 
@@ -108,7 +109,7 @@ void emp_cache_give(uint32_t class_id, void **ptrs, unsigned count, const char *
 
         if (emp_unlikely(found != 0)) {
             found = give_borrowed(class_id, faults, found);
-            emp_cache_report(faults, found, class_id, call);
+            cache_report(faults, found, class_id, call);
         }
         ptrs += batch;
         count -= batch;

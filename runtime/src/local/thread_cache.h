@@ -147,7 +147,7 @@ unsigned emp_cache_count(uint32_t class_id);
 /* Number of caches. */
 unsigned emp_cache_threads(void);
 
-/* Room (blocks) the calling thread's bin has now; 0 when cold or closed. */
+/* Room (blocks) the calling thread's bin has now; 0 when cold or closed. For tests. */
 unsigned emp_cache_room(uint32_t class_id);
 
 /* Samples rates and drains cold bins of the calling thread. */
@@ -180,9 +180,5 @@ void emp_cache_on_exit(void *arg, bool last);
 void emp_cache_fork_prepare(void);
 void emp_cache_fork_parent(void);
 void emp_cache_fork_child(void);
-
-/* Reports what emp_central_give found; no lock held. */
-void emp_cache_report(const struct emp_central_fault *faults, unsigned count, uint32_t class_id,
-                      const char *call);
 
 #endif

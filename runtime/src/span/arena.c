@@ -46,11 +46,6 @@ void emp_span_unlock(void)
     emp_mutex_unlock(&span.lock);
 }
 
-bool emp_span_try_lock(void)
-{
-    return emp_mutex_try_lock(&span.lock);
-}
-
 void emp_span_fork_child(void)
 {
     emp_mutex_reset_in_child(&span.lock);
@@ -215,8 +210,7 @@ static void arena_mark_locked(size_t index, size_t count, enum emp_chunk_kind ki
         chunk->aged_units = 0;
         chunk->full_ticks = 0;
         chunk->runs = NULL;
-        /* order(chunk-kind): release; a reader that sees the kind sees the fields set before */
-        emp_store_release(&chunk->kind, (uint8_t)kind);
+        chunk->kind = (uint8_t)kind;
     }
 }
 

@@ -33,8 +33,7 @@ struct emp_run_map;
 
 /* Descriptor of a chunk. Owner: span. Invariant: FREE iff its bit in the free map is set. */
 struct emp_chunk {
-    /* guarded by the span lock; atomic: chunk-kind for readers without */
-    uint8_t kind;
+    uint8_t kind;             /* guarded by the span lock: enum emp_chunk_kind */
     uint8_t advised_huge;     /* guarded by the span lock: MADV_HUGEPAGE was given */
     uint8_t dirty;            /* guarded by the span lock: pages may hold data (FREE, LARGE) */
     uint8_t aged;             /* guarded by the span lock: dirty since before the last tick */
@@ -108,7 +107,6 @@ void emp_arena_read_counts(struct emp_span_counts *out);
 /* For files of this room: the lock and the counters. */
 void emp_span_lock(void);
 void emp_span_unlock(void);
-bool emp_span_try_lock(void);
 void emp_span_count_purge(size_t bytes);
 void emp_span_count_large(ptrdiff_t blocks, ptrdiff_t bytes);
 void emp_span_fork_child(void);

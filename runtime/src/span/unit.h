@@ -37,7 +37,7 @@ size_t emp_unit_withdraw_sparse(void);
 /* Number of units below the highest chunk ever used; for walks. */
 size_t emp_unit_limit(void);
 
-/* First byte of a unit. */
+/* First byte of a unit. For tests. */
 char *emp_unit_base(size_t unit);
 
 #endif

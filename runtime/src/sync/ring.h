@@ -25,7 +25,9 @@
 
 #define EMP_RING_CELLS 16u /* power of two */
 
-/* Sequence numbers are kept less the index of their cell, so that zeroed memory is an empty ring. */
+/*
+ * Sequence numbers are kept less the index of their cell, so that zeroed memory is an empty ring.
+ */
 struct emp_ring_cell {
     uint32_t seq;  /* atomic: ring-seq. number - index */
     uint32_t item; /* written by the pusher that won the cell, read by the popper that won it */
