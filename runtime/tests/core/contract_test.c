@@ -19,6 +19,7 @@
 #include "base/config.h"
 #include "core/advanced_memory_pool.h"
 #include "core/memory_monitor.h"
+#include "core/runtime.h"
 
 #define KIB    ((size_t)1 << 10)
 #define MIB    ((size_t)1 << 20)
@@ -297,6 +298,10 @@ static void a_run_grows_and_shrinks_where_it_is(void **state)
     unsigned char *block = emp_malloc(100 * KIB);
 
     (void)state;
+    if (emp_runtime_annotates) { /* a checker sees stale pointers only when the block moves */
+        emp_free(block);
+        skip();
+    }
     mark(block, 100 * KIB);
     unsigned char *larger = emp_realloc(block, 400 * KIB); /* the chunk behind it is free */
 
