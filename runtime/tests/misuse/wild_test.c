@@ -67,6 +67,7 @@ static void leave_a_used_heap(void)
 {
     static void *blocks[WARM_BLOCKS];
 
+    (void)emp_option_set("background", "0"); /* a purge hides the free blocks that it works on */
     for (unsigned i = 0; i < WARM_BLOCKS; i++) {
         blocks[i] = emp_malloc(1 + random_next() % (i % 16 == 0 ? 300000 : 20000));
     }
@@ -80,7 +81,6 @@ static void go_on_silently(void)
 {
     int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-    (void)emp_option_set("background", "0");
     (void)emp_option_set("on_error", "continue");
     (void)dup2(nowhere, STDERR_FILENO);
 }
