@@ -35,11 +35,12 @@
 #define EMP_LIBC_RANGES      8u                /* pieces of code of the C library and its loader */
 
 static struct {
+    struct emp_mutex turnstile; /* held while waiting for lock: who waits is the next to get it */
     struct emp_mutex lock;
     uint32_t running; /* atomic: maintenance. 1: the thread exists or is being made */
     uint32_t wake;    /* atomic: maintenance. futex word of the thread's sleep */
     uint64_t last_ns; /* guarded by lock: last round that aged memory */
-} maintenance = {.lock = EMP_MUTEX_INIT(TICK)};
+} maintenance = {.turnstile = EMP_MUTEX_INIT(TURNSTILE), .lock = EMP_MUTEX_INIT(TICK)};
 
 EMP_TLS uintptr_t emp_maintenance_caller;
 
@@ -80,6 +81,26 @@ static size_t round_purge(bool all, bool *more)
     return result.given_bytes;
 }
 
+/* Waits for the round under way, ahead of every round that has not begun. */
+static void maintenance_lock(void)
+{
+    emp_mutex_lock(&maintenance.turnstile);
+    emp_mutex_lock(&maintenance.lock);
+    emp_mutex_unlock(&maintenance.turnstile);
+}
+
+/* Begins a round unless one is under way or waited for. */
+static bool maintenance_try_lock(void)
+{
+    if (!emp_mutex_try_lock(&maintenance.turnstile)) {
+        return false;
+    }
+    bool locked = emp_mutex_try_lock(&maintenance.lock);
+
+    emp_mutex_unlock(&maintenance.turnstile);
+    return locked;
+}
+
 static size_t maintenance_round_guarded(bool all, bool *more)
 {
     int saved = errno;
@@ -88,8 +109,8 @@ static size_t maintenance_round_guarded(bool all, bool *more)
 
     *more = false;
     if (all) {
-        emp_mutex_lock(&maintenance.lock); /* "now" waits for a round that is under way */
-    } else if (!emp_mutex_try_lock(&maintenance.lock)) {
+        maintenance_lock(); /* "now" waits for a round that is under way */
+    } else if (!maintenance_try_lock()) {
         return 0;
     }
     /* Memory ages from round to round: two half delays make at least one whole. */
@@ -209,7 +230,7 @@ size_t emp_purge(void)
 
 void emp_maintenance_pause(void)
 {
-    emp_mutex_lock(&maintenance.lock);
+    maintenance_lock();
 }
 
 void emp_maintenance_resume(void)
@@ -229,6 +250,7 @@ void emp_maintenance_fork_parent(void)
 
 void emp_maintenance_fork_child(void)
 {
+    emp_mutex_reset_in_child(&maintenance.turnstile);
     emp_mutex_reset_in_child(&maintenance.lock);
     /* order(maintenance): relaxed; the child has one thread */
     emp_store_relaxed(&maintenance.running, 0);
