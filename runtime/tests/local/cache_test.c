@@ -24,6 +24,7 @@
 #include "slab/size_class.h"
 #include "span/arena.h"
 #include "support/random_stream.h"
+#include "sync/atomic.h"
 #include "thread/lifecycle.h"
 
 #define LIVE 3000u
@@ -38,7 +39,10 @@ static void *block_alloc(size_t size)
 
 static uint32_t class_of(const void *block)
 {
-    return emp_arena.tags[((uintptr_t)block - emp_arena.base) >> EMP_UNIT_SHIFT] & 0xff;
+    uintptr_t unit = ((uintptr_t)block - emp_arena.base) >> EMP_UNIT_SHIFT;
+
+    /* order(slab-tag): relaxed; the block is ours, only the owner in its tag may change */
+    return emp_load_relaxed(&emp_arena.tags[unit]) & 0xff;
 }
 
 static void block_free(void *block)
