@@ -132,6 +132,11 @@ static void pool_define_locked(struct emp_pool *pool, const struct emp_pool_conf
     if (l1 != 0) {
         emp_classes[class_id].room = (uint16_t)l1;
     }
+    /* Blocks in the bins of other threads are out of reach: a limited pool keeps few there. */
+    if (config->max_capacity != 0 && emp_classes[class_id].room > config->max_capacity / 16) {
+        emp_classes[class_id].room =
+            (uint16_t)(config->max_capacity < 16 ? 1 : config->max_capacity / 16);
+    }
 }
 
 /* Adds slabs until the pool holds count objects. */
@@ -199,8 +204,27 @@ enum emp_status emp_pool_create(const struct emp_pool_config *config, struct emp
     return status;
 }
 
-/* Ends every slab of a class; returns blocks that were free in them. Pools lock held. */
-static uint64_t pool_end_slabs(uint32_t class_id, uint64_t *slots)
+/* What the calling thread keeps of a class goes home: a block freed twice is seen there. */
+static void pool_flush_own(uint32_t class_id)
+{
+    struct emp_l1_bin *bin = &emp_l1_current()->bins[class_id];
+    void *blocks[EMP_GIVE_MAX];
+    unsigned count = EMP_GIVE_MAX;
+
+    while (count == EMP_GIVE_MAX) {
+        count = 0;
+        while (count < EMP_GIVE_MAX && (blocks[count] = emp_fast_pop(bin)) != NULL) {
+            count++;
+        }
+        emp_cache_give(class_id, blocks, count, "pool_destroy");
+    }
+}
+
+/*
+ * Ends every slab of a class; returns blocks that were free in them. *twice: one of those that were
+ * freed twice, if any. Pools lock held.
+ */
+static uint64_t pool_end_slabs(uint32_t class_id, uint64_t *slots, void **twice)
 {
     size_t limit = emp_unit_limit();
     uint64_t free_blocks = 0;
@@ -214,16 +238,18 @@ static uint64_t pool_end_slabs(uint32_t class_id, uint64_t *slots)
             continue;
         }
         struct emp_shard *shard = emp_shards[emp_slab_owner(slab)];
-        void *twice = NULL;
+        void *drained = NULL;
 
         emp_mutex_lock(&shard->lock);
-        (void)emp_slab_drain(slab, &twice);
+        (void)emp_slab_drain(slab, &drained);
         emp_shard_unlink(&shard->classes[class_id], slab);
         emp_slab_retire(slab);
         emp_mutex_unlock(&shard->lock);
         free_blocks += slab->free_count;
         *slots += slab->slots;
-        (void)emp_slab_destroy(slab);
+        void *late = emp_slab_destroy(slab);
+
+        *twice = drained != NULL ? drained : late != NULL ? late : *twice;
     }
     return free_blocks;
 }
@@ -232,24 +258,30 @@ enum emp_status emp_pool_destroy(struct emp_pool *pool, size_t *live)
 {
     uint64_t cached = 0;
     uint64_t slots = 0;
+    void *twice = NULL;
 
     if (pool == NULL || pool->id == 0) {
         return EMP_ERR_INVALID;
     }
     uint32_t class_id = pool->class_id;
 
+    pool_flush_own(class_id);
     /* A round of maintenance may hold slabs of the class outside every list. */
     emp_maintenance_pause();
     emp_cache_pools_lock();
     emp_cache_reset_class(class_id, 0, &cached);
-    uint64_t free_blocks = pool_end_slabs(class_id, &slots);
+    uint64_t free_blocks = pool_end_slabs(class_id, &slots, &twice);
 
     emp_size_class_forget(class_id);
     pool->id = 0;
     emp_budgets[class_id] = (struct emp_budget){0};
     emp_cache_pools_unlock();
     emp_maintenance_resume();
-    size_t lost = (size_t)(slots - free_blocks - cached);
+    if (emp_unlikely(twice != NULL)) {
+        emp_report_pointer(EMP_REPORT_DOUBLE_FREE, twice, "pool_destroy");
+    }
+    /* A block freed twice in the cache of another thread counts twice. */
+    size_t lost = slots > free_blocks + cached ? (size_t)(slots - free_blocks - cached) : 0;
 
     if (live != NULL) {
         *live = lost;
