@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "base/compiler.h"
 #include "core/advanced_memory_pool.h"
 #include "core/memory_monitor.h"
 
@@ -264,7 +265,8 @@ static void every_end_of_a_process_is_quiet(void **state)
         {"exit with handlers", exit_with_handlers, 3},
         {"exit while others allocate", exit_while_others_allocate, 20},
         {"exit from another thread", exit_from_another_thread, 3},
-        {"main thread ends first", main_thread_ends_first, 3},
+        /* the leak check of the sanitizer loses what the stack of the main thread held */
+        {"main thread ends first", main_thread_ends_first, EMP_ASAN ? 0 : 3},
         {"quick_exit", quick_exit_at_once, 3},
     };
 
