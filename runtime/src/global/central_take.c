@@ -237,6 +237,17 @@ static bool take_existing(struct take_state *take, bool may_borrow)
     return take->count != 0;
 }
 
+/* The last try before a failure: what any shard has, waiting for each in turn. */
+static void take_waiting(struct take_state *take)
+{
+    for (uint32_t i = 0; i < emp_shard_count && take->count == 0; i++) {
+        take->shard = emp_shards[i];
+        emp_mutex_lock(&take->shard->lock);
+        take_from_shard(take);
+        emp_mutex_unlock(&take->shard->lock);
+    }
+}
+
 unsigned emp_central_take(uint32_t class_id, void **out, unsigned want, uint32_t *home,
                           struct emp_central_note *note)
 {
@@ -251,6 +262,9 @@ unsigned emp_central_take(uint32_t class_id, void **out, unsigned want, uint32_t
                    !take_existing(&take, false)) {
             }
         }
+    }
+    if (take.count == 0) {
+        take_waiting(&take);
     }
     *home = take.shard->index;
     if (take.count == 0) {

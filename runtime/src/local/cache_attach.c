@@ -26,7 +26,7 @@ _Static_assert(sizeof(struct emp_bin_state) == 16, "states of the size classes f
 _Static_assert(EMP_BINS <= 4 * 64, "a bit of pools_known for every class");
 
 #define EMP_CACHE_SHIFT_FULL 16u  /* 64 KiB of address space, touched as far as used */
-#define EMP_CACHE_SHIFT_SMALL 14u
+#define EMP_CACHE_SHIFT_SMALL 15u
 
 /* The bins of a thread without cache: always empty, never with room. */
 static void *no_slots[2];
