@@ -59,9 +59,8 @@ void emp_report_pointer(enum emp_report_code code, const void *ptr, const char *
         report.block = (const void *)((uintptr_t)ptr - offset % info->geometry.size);
         /* order(slab-owner): relaxed; for the text of the report */
         report.owner_shard = emp_load_relaxed(&slab->owner);
-        report.pool = class_id >= EMP_POOL_CLASS_FIRST
-                          ? emp_budget_name(class_id, name, sizeof(name))
-                          : NULL;
+        report.pool =
+            class_id >= EMP_POOL_CLASS_FIRST ? emp_budget_name(class_id, name, sizeof(name)) : NULL;
     }
     emp_report_misuse(&report);
 }
@@ -130,8 +129,8 @@ static void release_large(void *ptr, const char *call)
         bytes = emp_large_give(ptr);
     }
     if (bytes == 0) {
-        emp_report_pointer((uintptr_t)ptr % 16 != 0 ? EMP_REPORT_MISALIGNED : EMP_REPORT_INVALID, ptr,
-                           call);
+        emp_report_pointer((uintptr_t)ptr % 16 != 0 ? EMP_REPORT_MISALIGNED : EMP_REPORT_INVALID,
+                           ptr, call);
         return;
     }
     emp_cache_call_free_hook();

@@ -16,7 +16,7 @@
 /* Gives the range to cut from; once, at start. */
 void emp_meta_init(void *base, size_t bytes);
 
-/* A zeroed block of at least bytes, aligned to its size class (line or more); NULL: no memory. */
+/* A zeroed block of at least bytes, aligned to its size, to 4 KiB at most. NULL: no memory. */
 void *emp_meta_alloc(size_t bytes);
 
 /* The same without clearing a reused block: the caller initialises what it reads. */
