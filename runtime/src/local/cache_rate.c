@@ -14,31 +14,39 @@
 #include "slab/size_class.h"
 #include "sync/atomic.h"
 
-#define EMP_TICK_MS 100u             /* between the ticks a thread gives itself */
-#define EMP_TICK_SLOW_PATHS 16u      /* slow paths between two looks at the clock */
-#define EMP_HOT_INTERVAL_US 1000u    /* 1000 operations a second */
-#define EMP_SLOW_SAMPLES 2u          /* slow samples in a row that make a bin cold */
-#define EMP_FIRST_ROOM_PART 16u      /* of the budget, at most ... */
-#define EMP_FIRST_ROOM_BYTES 2048u   /* room of a bin at first; it doubles ... */
-#define EMP_GROW_PAUSE 192u          /* as a signed byte -64 */
-#define EMP_GROW_EVENTS 2           /* ... after so many refills and flushes, while all bins ... */
-#define EMP_ALL_ROOM_BYTES (512u << 10) /* ... of all threads together stay near this, each thread ... */
-#define EMP_ROOM_BYTES_MAX (256u << 10)  /* ... below this, ... */
+#define EMP_TICK_MS          100u  /* between the ticks a thread gives itself */
+#define EMP_TICK_SLOW_PATHS  16u   /* slow paths between two looks at the clock */
+#define EMP_HOT_INTERVAL_US  1000u /* 1000 operations a second */
+#define EMP_SLOW_SAMPLES     2u    /* slow samples in a row that make a bin cold */
+#define EMP_FIRST_ROOM_PART  16u   /* of the budget, at most ... */
+#define EMP_FIRST_ROOM_BYTES 2048u /* room of a bin at first; it doubles ... */
+#define EMP_GROW_PAUSE       192u  /* as a signed byte -64 */
+#define EMP_GROW_EVENTS      2     /* ... after so many refills and flushes, while all bins ... */
+#define EMP_ALL_ROOM_BYTES \
+    (512u << 10) /* ... of all threads together stay near this, each ... */
+#define EMP_ROOM_BYTES_MAX (256u << 10) /* ... below this, ... */
 #define EMP_ROOM_BYTES_MIN (6u << 10)   /* ... and never held to less than this */
-#define EMP_COLD_WINDOW_US 16000u    /* a cold bin that sees ... */
-#define EMP_COLD_OPS 16u             /* ... so many operations within the window is hot */
+#define EMP_COLD_WINDOW_US 16000u       /* a cold bin that sees ... */
+#define EMP_COLD_OPS       16u          /* ... so many operations within the window is hot */
+
+/* Takes a bin its room; what it holds stays. */
+static void bin_lose_room(struct emp_cache *cache, uint32_t class_id)
+{
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+
+    state->slow_samples = 0;
+    state->events = 0;
+    emp_cache_set_room(cache, class_id, 0);
+}
 
 /* Takes a bin its room and its blocks. */
 static void bin_make_cold(struct emp_cache *cache, uint32_t class_id)
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
-    unsigned count =
-        (unsigned)(cache->view.bins[class_id].top - emp_cache_base(cache, state));
+    unsigned count = (unsigned)(cache->view.bins[class_id].top - emp_cache_base(cache, state));
 
-    state->slow_samples = 0;
-    state->events = 0;
     emp_cache_give_oldest(cache, class_id, count, "cold");
-    emp_cache_set_room(cache, class_id, 0);
+    bin_lose_room(cache, class_id);
 }
 
 void emp_cache_set_room(struct emp_cache *cache, uint32_t class_id, unsigned room)
@@ -211,18 +219,34 @@ static uint32_t room_sum(struct emp_cache *cache, uint32_t first, uint32_t limit
     return sum;
 }
 
-static void tick_range(struct emp_cache *cache, uint32_t first, uint32_t limit, uint32_t now_us)
+static void tick_sizes(struct emp_cache *cache, uint32_t now_us)
 {
-    for (uint32_t c = first; c < limit; c++) {
-        if (emp_classes[c].geometry.size == 0) {
-            continue;
-        }
+    for (uint32_t c = 1; c < EMP_POOL_CLASS_FIRST; c++) {
         if (bin_is_idle(cache, c, now_us)) {
             bin_make_cold(cache, c);
         } else {
             bin_poke(cache, c, now_us);
         }
     }
+}
+
+/* Pools lock: idle bins lose their room only, their blocks leave later. True: there are such. */
+static bool tick_pools(struct emp_cache *cache, uint32_t now_us)
+{
+    bool any = false;
+
+    for (uint32_t c = EMP_POOL_CLASS_FIRST; c < EMP_CLASS_LIMIT; c++) {
+        if (emp_classes[c].geometry.size == 0) {
+            continue;
+        }
+        if (bin_is_idle(cache, c, now_us)) {
+            bin_lose_room(cache, c);
+            any = true;
+        } else {
+            bin_poke(cache, c, now_us);
+        }
+    }
+    return any;
 }
 
 static void cache_tick(struct emp_cache *cache)
@@ -233,12 +257,16 @@ static void cache_tick(struct emp_cache *cache)
     if (!emp_local_options.rate_limits) {
         return;
     }
-    tick_range(cache, 1, EMP_POOL_CLASS_FIRST, now_us);
+    tick_sizes(cache, now_us);
     if (emp_cache_pools_try_lock()) {
-        tick_range(cache, EMP_POOL_CLASS_FIRST, EMP_CLASS_LIMIT, now_us);
+        bool any_cold = tick_pools(cache, now_us);
+
         /* Counted anew: destroyed pools took their rooms with them. */
         cache->room_bytes = room_sum(cache, 1, EMP_CLASS_LIMIT);
         emp_cache_pools_unlock();
+        if (any_cold) {
+            emp_cache_empty_pools(cache, true, "cold");
+        }
     }
 }
 

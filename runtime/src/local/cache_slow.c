@@ -117,20 +117,36 @@ void emp_cache_give(uint32_t class_id, void **ptrs, unsigned count, const char *
     report_drained(call);
 }
 
+/* Blocks in an open bin. */
+static unsigned bin_count(struct emp_cache *cache, uint32_t class_id)
+{
+    return (unsigned)(cache->view.bins[class_id].top -
+                      emp_cache_base(cache, emp_cache_state(cache, class_id)));
+}
+
+/* Moves the oldest `count` blocks of a bin, at most EMP_GIVE_MAX, into batch; returns how many. */
+static unsigned bin_pick_oldest(struct emp_cache *cache, uint32_t class_id, unsigned count,
+                                void **batch)
+{
+    struct emp_l1_bin *bin = &cache->view.bins[class_id];
+    void **base = emp_cache_base(cache, emp_cache_state(cache, class_id));
+    unsigned step = count < EMP_GIVE_MAX ? count : EMP_GIVE_MAX;
+    size_t rest = (size_t)(bin->top - base) - step;
+
+    memcpy(batch, base, step * sizeof(void *));
+    memmove(base, base + step, rest * sizeof(void *));
+    bin->top = base + rest;
+    return step;
+}
+
 void emp_cache_give_oldest(struct emp_cache *cache, uint32_t class_id, unsigned count,
                            const char *call)
 {
     void *batch[EMP_GIVE_MAX];
-    struct emp_l1_bin *bin = &cache->view.bins[class_id];
-    void **base = emp_cache_base(cache, emp_cache_state(cache, class_id));
 
     while (count > 0) {
-        unsigned step = count < EMP_GIVE_MAX ? count : EMP_GIVE_MAX;
-        size_t rest = (size_t)(bin->top - base) - step;
+        unsigned step = bin_pick_oldest(cache, class_id, count, batch);
 
-        memcpy(batch, base, step * sizeof(void *));
-        memmove(base, base + step, rest * sizeof(void *));
-        bin->top = base + rest;
         emp_cache_give(class_id, batch, step, call);
         count -= step;
     }
@@ -310,32 +326,73 @@ void emp_cache_free_slow(uint32_t class_id, void *ptr, const char *call)
     }
 }
 
-/* Empties the bins of classes [first, limit); an ending thread's bins also lose their room. */
-static void cache_empty_range(struct emp_cache *cache, uint32_t first, uint32_t limit,
-                              const char *call)
+/* Empties the bins of the size classes; an ending thread's bins also lose their room. */
+static void cache_empty_sizes(struct emp_cache *cache, const char *call)
 {
-    for (uint32_t c = first; c < limit; c++) {
-        if (emp_classes[c].geometry.size == 0) {
-            continue;
-        }
+    for (uint32_t c = 1; c < EMP_POOL_CLASS_FIRST; c++) {
         struct emp_bin_state *state = emp_cache_state(cache, c);
 
         if (emp_cache_is_open(state)) {
-            unsigned count = (unsigned)(cache->view.bins[c].top - emp_cache_base(cache, state));
-
-            emp_cache_give_oldest(cache, c, count, call);
+            emp_cache_give_oldest(cache, c, bin_count(cache, c), call);
             emp_cache_set_room(cache, c, cache->closing ? 0 : state->room);
         }
     }
 }
 
+/* One batch of a pool's bin; returns what was wrong in it. Pools lock: the pool cannot end. */
+static unsigned pool_bin_give(struct emp_cache *cache, uint32_t class_id, bool cold_only,
+                              struct emp_central_fault *faults)
+{
+    void *batch[EMP_GIVE_MAX];
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+
+    if (emp_classes[class_id].geometry.size == 0 || !emp_cache_is_open(state) ||
+        (cold_only && state->room != 0)) {
+        return 0;
+    }
+    unsigned count = bin_pick_oldest(cache, class_id, bin_count(cache, class_id), batch);
+
+    emp_cache_set_room(cache, class_id, cache->closing ? 0 : state->room);
+    return count != 0 ? emp_central_give(class_id, batch, count, faults) : 0;
+}
+
+/* True when a pool's bin has blocks that pool_bin_give would take. Pools lock. */
+static bool pool_bin_has_more(struct emp_cache *cache, uint32_t class_id, bool cold_only)
+{
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+
+    return emp_classes[class_id].geometry.size != 0 && emp_cache_is_open(state) &&
+           !(cold_only && state->room != 0) && bin_count(cache, class_id) != 0;
+}
+
+void emp_cache_empty_pools(struct emp_cache *cache, bool cold_only, const char *call)
+{
+    struct emp_central_fault faults[EMP_GIVE_MAX];
+    uint32_t class_id = EMP_POOL_CLASS_FIRST;
+
+    while (class_id < EMP_CLASS_LIMIT) {
+        uint32_t faulty = class_id;
+        unsigned found = 0;
+
+        emp_cache_pools_lock();
+        while (class_id < EMP_CLASS_LIMIT && found == 0) {
+            faulty = class_id;
+            found = pool_bin_give(cache, class_id, cold_only, faults);
+            class_id += !pool_bin_has_more(cache, class_id, cold_only);
+        }
+        emp_cache_pools_unlock();
+        if (emp_unlikely(found != 0)) {
+            cache_report(faults, found, faulty, call); /* asks the application: no lock is held */
+        }
+    }
+    report_drained(call);
+}
+
 void emp_cache_empty(struct emp_cache *cache, const char *call)
 {
     emp_cache_flush_away(cache, call);
-    cache_empty_range(cache, 1, EMP_POOL_CLASS_FIRST, call);
-    emp_cache_pools_lock();
-    cache_empty_range(cache, EMP_POOL_CLASS_FIRST, EMP_CLASS_LIMIT, call);
-    emp_cache_pools_unlock();
+    cache_empty_sizes(cache, call);
+    emp_cache_empty_pools(cache, false, call);
 }
 
 void emp_cache_flush(const char *call)

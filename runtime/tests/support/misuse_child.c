@@ -151,7 +151,15 @@ static enum emp_misuse_action note_and_continue(const struct emp_misuse *misuse,
     notes->callbacks++;
     notes->seen = (uintptr_t)misuse->pointer;
     (void)snprintf(notes->code, sizeof(notes->code), "%s", misuse->code);
-    emp_free(emp_malloc(100)); /* no lock is held: the callback may use the allocator */
+    /* no lock is held: the callback may use everything */
+    struct emp_pool_config config = emp_pool_config_default(40);
+    struct emp_pool *pool = NULL;
+
+    emp_free(emp_malloc(100));
+    if (emp_pool_create(&config, &pool) == EMP_OK) {
+        emp_pool_free(pool, emp_pool_alloc(pool));
+        (void)emp_pool_destroy(pool, NULL);
+    }
     return EMP_MISUSE_CONTINUE;
 }
 
