@@ -97,6 +97,7 @@ static void blocks_of_every_kind_of_size_keep_what_is_written(void)
 static void zeroed_blocks_are_zero_also_when_memory_is_used_again(void)
 {
     static const size_t sizes[] = {24, 1000, 5000, 20000, 100000, 3u << 20};
+    void *neighbour = emp_malloc(100000); /* so that its chunk does not become free as a whole */
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         for (int round = 0; round < 3; round++) {
@@ -111,6 +112,7 @@ static void zeroed_blocks_are_zero_also_when_memory_is_used_again(void)
             emp_free(block);
         }
     }
+    emp_free(neighbour);
     errno = 0;
     expect(emp_calloc(SIZE_MAX / 2, 3) == NULL, "calloc that overflows", 1, 0);
     expect_equal("its errno", (unsigned)errno, ENOMEM);
