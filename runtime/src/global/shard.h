@@ -17,7 +17,7 @@
 #include "thread/mutex.h"
 
 #define EMP_WARM_WORDS 64u /* power of two: the most a class may keep */
-#define EMP_WARM_MASK 31u  /* what it keeps when nothing else was asked for, less one */
+#define EMP_WARM_MASK  31u /* what it keeps when nothing else was asked for, less one */
 
 /*
  * One class in one shard. Invariants: every slab of the shard and class is in exactly one list, or
@@ -29,7 +29,7 @@ struct emp_shard_class {
     uint32_t empty_count;          /* atomic: shard-count. slabs in the empty list */
     uint32_t warm_top;             /* pushes so far, modulo 2^32 */
     uint32_t warm_mask;            /* warm words kept - 1; 0 before the first slab */
-    uint32_t reserved;
+    uint32_t tick_taken;           /* low bits of taken at the last round of maintenance */
     int64_t slots;
     int64_t free_blocks;
     uint64_t taken;    /* blocks that left for a thread */

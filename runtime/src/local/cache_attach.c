@@ -25,12 +25,15 @@ _Static_assert(offsetof(struct emp_cache, view.bins[EMP_POOL_CLASS_FIRST]) <= 40
 _Static_assert(sizeof(struct emp_bin_state) == 16, "states of the size classes fit the first page");
 _Static_assert(EMP_BINS <= 4 * 64, "a bit of pools_known for every class");
 
-#define EMP_CACHE_SHIFT_FULL 16u  /* 64 KiB of address space, touched as far as used */
+#define EMP_CACHE_SHIFT_FULL  16u /* 64 KiB of address space, touched as far as used */
 #define EMP_CACHE_SHIFT_SMALL 15u
 
 /* The bins of a thread without cache: always empty, never with room. */
 static void *no_slots[2];
-#define EMP_NO_BIN {&no_slots[1], &no_slots[1]}
+#define EMP_NO_BIN                 \
+    {                              \
+        &no_slots[1], &no_slots[1] \
+    }
 /*
  * Before the start the size table gives offset 0: the first two words must read as an empty bin
  * too.
@@ -46,9 +49,9 @@ struct emp_local_options emp_local_options = {.checked = false, .rate_limits = t
 
 static struct {
     struct emp_mutex lock;
-    struct emp_cache *first;             /* guarded by lock */
-    uint32_t count;                      /* atomic: registry-count */
-    uint16_t pool_rooms[EMP_BINS];       /* guarded by lock: room of each pool class, 0: none */
+    struct emp_cache *first;       /* guarded by lock */
+    uint32_t count;                /* atomic: registry-count */
+    uint16_t pool_rooms[EMP_BINS]; /* guarded by lock: room of each pool class, 0: none */
 } registry = {.lock = EMP_MUTEX_INIT(REGISTRY)};
 
 /* Keeps pool classes alive while their bins are looked at. */
@@ -192,10 +195,9 @@ bool emp_cache_open_bin(struct emp_cache *cache, uint32_t class_id)
     }
     state->room_full = room;
     cache->view.bins[class_id].top = emp_cache_base(cache, state);
-    emp_cache_set_room(cache, class_id,
-                       emp_local_options.checked || cache->closing
-                           ? 0
-                           : emp_cache_first_room(cache, class_id));
+    emp_cache_set_room(
+        cache, class_id,
+        emp_local_options.checked || cache->closing ? 0 : emp_cache_first_room(cache, class_id));
     return true;
 }
 

@@ -29,9 +29,8 @@ struct emp_cache *emp_cache_of(struct emp_l1 *view);
 /* The slow side of a bin. */
 static inline struct emp_bin_state *emp_cache_state(struct emp_cache *cache, uint32_t class_id)
 {
-    return class_id < EMP_POOL_CLASS_FIRST
-               ? &cache->size_states[class_id]
-               : &cache->pool_states[class_id - EMP_POOL_CLASS_FIRST];
+    return class_id < EMP_POOL_CLASS_FIRST ? &cache->size_states[class_id]
+                                           : &cache->pool_states[class_id - EMP_POOL_CLASS_FIRST];
 }
 
 /* Begins a slow path: bins may be in the middle of a change until it is left. */

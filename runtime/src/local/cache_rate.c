@@ -22,12 +22,11 @@
 #define EMP_FIRST_ROOM_BYTES 2048u /* room of a bin at first; it doubles ... */
 #define EMP_GROW_PAUSE       192u  /* as a signed byte -64 */
 #define EMP_GROW_EVENTS      2     /* ... after so many refills and flushes, while all bins ... */
-#define EMP_ALL_ROOM_BYTES \
-    (512u << 10) /* ... of all threads together stay near this, each ... */
-#define EMP_ROOM_BYTES_MAX (256u << 10) /* ... below this, ... */
-#define EMP_ROOM_BYTES_MIN (6u << 10)   /* ... and never held to less than this */
-#define EMP_COLD_WINDOW_US 16000u       /* a cold bin that sees ... */
-#define EMP_COLD_OPS       16u          /* ... so many operations within the window is hot */
+#define EMP_ALL_ROOM_BYTES   (512u << 10) /* ... of all threads together stay near this, each ... */
+#define EMP_ROOM_BYTES_MAX   (256u << 10) /* ... below this, ... */
+#define EMP_ROOM_BYTES_MIN   (6u << 10)   /* ... and never held to less than this */
+#define EMP_COLD_WINDOW_US   16000u       /* a cold bin that sees ... */
+#define EMP_COLD_OPS         16u          /* ... so many operations within the window is hot */
 
 /* Takes a bin its room; what it holds stays. */
 static void bin_lose_room(struct emp_cache *cache, uint32_t class_id)

@@ -35,7 +35,7 @@
 #define PAGES_MS     6000u /* the pages must be gone by then at the latest */
 #define HOT_US       100u  /* one pair in 100 microseconds: 10,000 a second */
 #define COLD_EACH_MS 10u   /* one pair in 10 milliseconds: 100 a second */
-#define ATTEMPTS     8u /* a busy machine may stop us for milliseconds: that is not 10,000 a second */
+#define ATTEMPTS     8u    /* a busy machine may stop us for milliseconds: not 10,000 a second */
 #define PAGE_BYTES   ((uintptr_t)4096)
 
 static void *blocks[MANY];

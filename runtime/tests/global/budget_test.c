@@ -1,6 +1,8 @@
 /*
- * What: the hard limit of a class is exact for all threads together; slots come back; classes have names.
- * How:  the global room alone; several threads take one block after the other until they are refused.
+ * What: the hard limit of a class is exact for all threads together; slots come back; classes have
+ *       names.
+ * How:  the global room alone; several threads take one block after the other until they are
+ *       refused.
  * Design: [global.req.limit]
  */
 #include <setjmp.h>

@@ -1,8 +1,9 @@
 /*
- * What: checkers see the facade program as it is: nothing wrong in the self-test, and each planted error
- *       reported exactly, once, where it was made.
- * How:  runs advanced_memory_pool_test under valgrind --leak-check=full; in a build with AddressSanitizer as
- *       it is. Skipped where valgrind is missing or cannot be used (another sanitizer).
+ * What: checkers see the facade program as it is: nothing wrong in the self-test, and each planted
+ *       error reported exactly, once, where it was made.
+ * How:  runs advanced_memory_pool_test under valgrind --leak-check=full; in a build with
+ *       AddressSanitizer as it is. Skipped where valgrind is missing or cannot be used (another
+ *       sanitizer).
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,10 @@
 /*
- * What: the same model with several threads that hand blocks over to each other: no two blocks of any
- *       thread overlap, contents stay, and whenever all stand still, bits + live = slots in every class.
- * How:  each thread has a shadow; threads trade live blocks under a lock; at a barrier every thread empties
- *       its cache, and one compares all shadows with the allocator. Some threads end and are replaced.
+ * What: the same model with several threads that hand blocks over to each other: no two blocks of
+ *       any thread overlap, contents stay, and whenever all stand still, bits + live = slots in
+ *       every class.
+ * How:  each thread has a shadow; threads trade live blocks under a lock; at a barrier every thread
+ *       empties its cache, and one compares all shadows with the allocator. Some threads end and
+ *       are replaced.
  * Design: [slab.inv.counts] [core.req.audit]
  */
 #include <setjmp.h>
@@ -169,7 +171,9 @@ static void *worker_body(void *arg)
     return NULL;
 }
 
-/* Two halves: in between all threads end with their blocks alive, and others take the shadows over. */
+/*
+ * Two halves: in between all threads end with their blocks alive, and others take the shadows over.
+ */
 static void run_half(unsigned rounds)
 {
     for (unsigned i = 0; i < THREADS; i++) {
