@@ -169,13 +169,17 @@ static void take_from_shard(struct take_state *take)
     state->taken += take->count;
 }
 
-/* True when the class has enough to lend some to a smaller one. */
+/*
+ * True when the class has enough to lend some to a smaller one: three eighths of its slots free while
+ * it is in use itself, a sixteenth when no block of it was taken since the last round of maintenance.
+ */
 static bool take_may_lend(const struct emp_shard_class *class_state, uint32_t class_id)
 {
     int64_t slab_slots = emp_classes[class_id].geometry.slots;
+    bool is_idle = (uint32_t)class_state->taken == class_state->tick_taken;
 
     return class_state->free_blocks > slab_slots &&
-           class_state->free_blocks * 8 >= class_state->slots * 3;
+           class_state->free_blocks * 16 >= class_state->slots * (is_idle ? 1 : 6);
 }
 
 /* Alignment that every block of a size has by its place. */
@@ -203,8 +207,13 @@ static void take_borrow(struct take_state *take)
             for (unsigned list = 0; list < EMP_LIST_COUNT && take->count < take->want; list++) {
                 take_list(take, state, list);
             }
+            bool was_idle = (uint32_t)state->taken == state->tick_taken;
+
             state->taken += take->count;
             state->borrowed += take->count;
+            if (was_idle) { /* lending does not make a class busy */
+                state->tick_taken = (uint32_t)state->taken;
+            }
         }
     }
 }

@@ -176,6 +176,9 @@ static void tick_class(struct emp_shard *shard, uint32_t class_id, const struct 
     /* Pages first: the unit of a slab that ends may be a slab again before it has aged. */
     tick_class_pages(shard, state, round);
     tick_class_empty(shard, state, round);
+    emp_mutex_lock(&shard->lock);
+    state->tick_taken = (uint32_t)state->taken;
+    emp_mutex_unlock(&shard->lock);
     if (result->given_bytes != before.given_bytes || result->slabs_ended != before.slabs_ended) {
         /* order(budget): relaxed; statistics */
         emp_fetch_add_relaxed(&emp_budgets[class_id].tick_rounds, 1);
