@@ -80,7 +80,7 @@ static void write_all_survives_full_pipes_and_interrupts(void **state)
         long_text[i] = (char)(i * 31 % 251);
     }
     assert_int_equal(pipe(ends), 0);
-    /* The thread first: a clone that an alarm interrupts starts again, on a busy machine for ever. */
+    /* The thread first: a clone that an alarm interrupts starts again, for ever when busy. */
     assert_int_equal(pthread_create(&reader, NULL, reader_body, &ends[0]), 0);
     ualarm(1000, 1000);
     assert_true(emp_os_write_all(ends[1], long_text, LONG_BYTES));
