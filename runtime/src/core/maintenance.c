@@ -30,7 +30,8 @@
 #include "thread/mutex.h"
 
 #define EMP_THREAD_MIN_BYTES ((size_t)4 << 20) /* smaller heaps are not worth a thread */
-#define EMP_QUIET_ROUNDS     4u                /* rounds without work before the thread ends */
+#define EMP_DELAY_ROUNDS     3u                /* rounds in one purge delay */
+#define EMP_QUIET_ROUNDS     6u                /* rounds without work before the thread ends */
 #define EMP_DENSE_ROUNDS     8u                /* rounds a chunk is full before it is advised */
 #define EMP_LIBC_RANGES      8u                /* pieces of code of the C library and its loader */
 
@@ -113,8 +114,8 @@ static size_t maintenance_round_guarded(bool all, bool *more)
     } else if (!maintenance_try_lock()) {
         return 0;
     }
-    /* Memory ages from round to round: two half delays make at least one whole. */
-    if (all || now - maintenance.last_ns >= emp_option_value(EMP_OPTION_purge_delay) / 2) {
+    /* Memory ages from round to round; three rounds make a delay. */
+    if (all || now - maintenance.last_ns >= emp_option_value(EMP_OPTION_purge_delay) / EMP_DELAY_ROUNDS) {
         maintenance.last_ns = now;
         emp_cache_poke_all();
         given = round_purge(all, more);
@@ -134,9 +135,9 @@ static void maintenance_thread(void *arg)
     (void)arg;
     while (quiet < EMP_QUIET_ROUNDS) {
         bool more = false;
-        uint64_t half = emp_option_value(EMP_OPTION_purge_delay) / 2 + 1000000u;
+        uint64_t pause_ns = emp_option_value(EMP_OPTION_purge_delay) / EMP_DELAY_ROUNDS + 1000000u;
 
-        emp_lifecycle_sleep(&maintenance.wake, 0, half);
+        emp_lifecycle_sleep(&maintenance.wake, 0, pause_ns);
         size_t given = maintenance_round_guarded(false, &more);
 
         quiet = given == 0 && !more ? quiet + 1 : 0;
