@@ -170,8 +170,9 @@ static void take_from_shard(struct take_state *take)
 }
 
 /*
- * True when the class has enough to lend some to a smaller one: three eighths of its slots free while
- * it is in use itself, a sixteenth when no block of it was taken since the last round of maintenance.
+ * True when the class has enough to lend some to a smaller one: three eighths of its slots free
+ * while it is in use itself, a sixteenth when no block of it was taken since the last round of
+ * maintenance.
  */
 static bool take_may_lend(const struct emp_shard_class *class_state, uint32_t class_id)
 {

@@ -418,10 +418,3 @@ unsigned emp_cache_count(uint32_t class_id)
     return (unsigned)(cache->view.bins[class_id].top -
                       emp_cache_base(cache, emp_cache_state(cache, class_id)));
 }
-
-unsigned emp_cache_room(uint32_t class_id)
-{
-    struct emp_cache *cache = emp_cache_of(emp_l1_current());
-
-    return cache == NULL ? 0 : emp_cache_state(cache, class_id)->room;
-}

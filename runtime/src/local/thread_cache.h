@@ -147,9 +147,6 @@ unsigned emp_cache_count(uint32_t class_id);
 /* Number of caches. */
 unsigned emp_cache_threads(void);
 
-/* Room (blocks) the calling thread's bin has now; 0 when cold or closed. For tests. */
-unsigned emp_cache_room(uint32_t class_id);
-
 /* Samples rates and drains cold bins of the calling thread. */
 void emp_cache_tick(void);
 

@@ -20,6 +20,7 @@
 #include "base/config.h"
 #include "slab/size_class.h"
 #include "span/arena.h"
+#include "span/unit.h"
 #include "sync/atomic.h"
 #include "sync/inbox.h"
 
@@ -94,7 +95,7 @@ static inline size_t emp_slab_number(const struct emp_slab *slab)
 /* First byte of the slab's blocks. */
 static inline uintptr_t emp_slab_base(const struct emp_slab *slab)
 {
-    return emp_arena.base + (emp_slab_number(slab) << EMP_UNIT_SHIFT);
+    return (uintptr_t)emp_unit_base(emp_slab_number(slab));
 }
 
 /* Number of the slab of class that an arena address would belong to. */

@@ -18,11 +18,6 @@
 /* The list of chunks of one kind that have free units, by lowest index known. */
 static size_t unit_lowest[2];
 
-char *emp_unit_base(size_t unit)
-{
-    return (char *)emp_arena.base + (unit << EMP_UNIT_SHIFT);
-}
-
 size_t emp_unit_limit(void)
 {
     emp_span_lock();

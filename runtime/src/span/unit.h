@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "span/arena.h"
+
 /*
  * Takes 1 or EMP_WIDE_UNITS units; returns the number of the first unit of the arena, or SIZE_MAX.
  * *limited is set when the configured limit was the cause. Lowest address first.
@@ -37,7 +39,10 @@ size_t emp_unit_withdraw_sparse(void);
 /* Number of units below the highest chunk ever used; for walks. */
 size_t emp_unit_limit(void);
 
-/* First byte of a unit. For tests. */
-char *emp_unit_base(size_t unit);
+/* First byte of a unit. */
+static inline char *emp_unit_base(size_t unit)
+{
+    return (char *)emp_arena.base + (unit << EMP_UNIT_SHIFT);
+}
 
 #endif

@@ -25,6 +25,7 @@
 #include "core/runtime.h"
 #include "local/thread_cache.h"
 #include "slab/size_class.h"
+#include "support/bin_room.h"
 
 #define MS           ((uint64_t)1000000)
 #define BLOCK_BYTES  ((size_t)96)
@@ -143,12 +144,12 @@ static void a_class_used_ten_thousand_times_a_second_holds_its_full_room(void **
 
     (void)state;
     assert_int_equal(emp_size_class_describe(class_id, &info), EMP_OK);
-    for (unsigned i = 0; i < ATTEMPTS && emp_cache_room(class_id) < info.l1_blocks; i++) {
+    for (unsigned i = 0; i < ATTEMPTS && bin_room(class_id) < info.l1_blocks; i++) {
         warm_up();
         run_hot(HOT_MS);
     }
     make(0, 2 * info.l1_blocks);
-    assert_int_equal(emp_cache_room(class_id), info.l1_blocks);
+    assert_int_equal(bin_room(class_id), info.l1_blocks);
     size_t freed = 0;
 
     while (freed < 2 * info.l1_blocks && emp_cache_count(class_id) < info.l1_blocks) {
@@ -180,7 +181,7 @@ static void a_class_used_a_hundred_times_a_second_holds_nothing_and_its_pages_ar
     uint64_t began = now_ms();
 
     run_cold(COLD_MS);
-    assert_int_equal(emp_cache_room(class_id), 0);
+    assert_int_equal(bin_room(class_id), 0);
     assert_int_equal(emp_cache_count(class_id), 0);
     while (resident_pages(pages, count) * 20 > count && now_ms() - began < PAGES_MS) {
         run_cold(TICK_MS);
@@ -198,9 +199,9 @@ static void a_cold_class_that_is_busy_again_gets_its_room_back(void **state)
     uint32_t class_id = emp_size_class_of(BLOCK_BYTES);
 
     (void)state;
-    assert_int_equal(emp_cache_room(class_id), 0);
+    assert_int_equal(bin_room(class_id), 0);
     warm_up();
-    assert_true(emp_cache_room(class_id) > 0);
+    assert_true(bin_room(class_id) > 0);
     assert_true(emp_cache_count(class_id) > 0);
     assert_int_equal(emp_audit(), 0);
 }
@@ -213,11 +214,11 @@ static void the_option_rate_limits_keeps_rooms_as_they_are(void **state)
     (void)state;
     assert_int_equal(emp_option_set("rate_limits", "0"), EMP_OK);
     warm_up();
-    unsigned room = emp_cache_room(class_id);
+    unsigned room = bin_room(class_id);
 
     assert_true(room > 0);
     run_cold(COLD_MS / 4);
-    assert_int_equal(emp_cache_room(class_id), room);
+    assert_int_equal(bin_room(class_id), room);
     assert_int_equal(emp_option_set("rate_limits", "1"), EMP_OK);
 }
 

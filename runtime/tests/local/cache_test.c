@@ -23,6 +23,7 @@
 #include "local/thread_cache.h"
 #include "slab/size_class.h"
 #include "span/arena.h"
+#include "support/bin_room.h"
 #include "support/random_stream.h"
 #include "sync/atomic.h"
 #include "thread/lifecycle.h"
@@ -178,10 +179,10 @@ static void a_hot_class_has_room_and_a_cold_one_has_none(void **state)
     (void)state;
     do { /* a processor taken away for milliseconds looks like a slow class: look again */
         use_often(64);
-    } while (emp_cache_room(class_id) == 0 && ++tries < 20);
-    assert_true(emp_cache_room(class_id) > 0);
+    } while (bin_room(class_id) == 0 && ++tries < 20);
+    assert_true(bin_room(class_id) > 0);
     use_rarely(64);
-    assert_int_equal(emp_cache_room(class_id), 0);
+    assert_int_equal(bin_room(class_id), 0);
     assert_int_equal(emp_cache_count(class_id), 0);
     assert_int_equal(bin_walk(class_id), 0);
 }

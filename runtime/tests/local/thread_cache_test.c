@@ -24,6 +24,7 @@
 #include "local/thread_cache.h"
 #include "slab/size_class.h"
 #include "span/arena.h"
+#include "support/bin_room.h"
 #include "thread/lifecycle.h"
 
 #define MANY        3000u
@@ -124,14 +125,14 @@ static void a_cache_comes_with_the_first_refill(void **state)
     (void)state;
     assert_int_equal(emp_cache_threads(), 0);
     assert_int_equal(emp_cache_count(class_id), 0);
-    assert_int_equal(emp_cache_room(class_id), 0);
+    assert_int_equal(bin_room(class_id), 0);
     emp_cache_flush("test"); /* nothing to do without a cache */
     emp_cache_tick();
     void *block = alloc(class_id);
 
     assert_non_null(block);
     assert_int_equal(emp_cache_threads(), 1);
-    assert_true(emp_cache_room(class_id) > 0);
+    assert_true(bin_room(class_id) > 0);
     release(class_id, block);
     assert_true(emp_cache_count(class_id) > 0);
     assert_ptr_equal(alloc(class_id), block);
@@ -147,10 +148,10 @@ static void a_bin_never_holds_more_than_its_room(void **state)
         alloc_many(class_id, 1000);
         for (unsigned i = 0; i < 1000; i++) {
             release(class_id, blocks[i]);
-            assert_in_range(emp_cache_count(class_id), 0, emp_cache_room(class_id));
+            assert_in_range(emp_cache_count(class_id), 0, bin_room(class_id));
         }
     }
-    assert_int_equal(emp_cache_room(class_id), emp_classes[class_id].room);
+    assert_int_equal(bin_room(class_id), emp_classes[class_id].room);
 }
 
 /* A thread that only frees: from the third flush on the bin keeps 8 and the block that came. */
@@ -188,7 +189,7 @@ static void park_empties_every_bin_and_keeps_its_room(void **state)
     emp_cache_flush("park");
     assert_int_equal(emp_cache_count(small), 0);
     assert_int_equal(emp_cache_count(large), 0);
-    assert_true(emp_cache_room(small) > 0);
+    assert_true(bin_room(small) > 0);
     assert_int_equal(missing(small), 0);
 }
 
@@ -211,13 +212,13 @@ static void a_bin_that_nobody_uses_goes_cold_and_its_blocks_go_back(void **state
     for (unsigned i = 0; i < 4; i++) {
         wait_for_a_tick();
     }
-    assert_int_equal(emp_cache_room(class_id), 0);
+    assert_int_equal(bin_room(class_id), 0);
     assert_int_equal(emp_cache_count(class_id), 0);
     assert_int_equal(missing(class_id), 0);
     for (unsigned i = 0; i < 40; i++) { /* at once: far more than 1000 a second */
         release(class_id, alloc(class_id));
     }
-    assert_true(emp_cache_room(class_id) > 0);
+    assert_true(bin_room(class_id) > 0);
 }
 
 static void a_poke_costs_a_busy_bin_nothing_but_one_visit(void **state)
@@ -226,13 +227,13 @@ static void a_poke_costs_a_busy_bin_nothing_but_one_visit(void **state)
 
     (void)state;
     alloc_many(class_id, 50);
-    unsigned room = emp_cache_room(class_id);
+    unsigned room = bin_room(class_id);
 
     for (unsigned i = 0; i < 20; i++) {
         emp_cache_poke_all();
         release(class_id, alloc(class_id));
         release(class_id, alloc(class_id));
-        assert_int_equal(emp_cache_room(class_id), room);
+        assert_int_equal(bin_room(class_id), room);
     }
     release_many(class_id, 50);
 }
