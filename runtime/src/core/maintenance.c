@@ -115,7 +115,8 @@ static size_t maintenance_round_guarded(bool all, bool *more)
         return 0;
     }
     /* Memory ages from round to round; three rounds make a delay. */
-    if (all || now - maintenance.last_ns >= emp_option_value(EMP_OPTION_purge_delay) / EMP_DELAY_ROUNDS) {
+    if (all ||
+        now - maintenance.last_ns >= emp_option_value(EMP_OPTION_purge_delay) / EMP_DELAY_ROUNDS) {
         maintenance.last_ns = now;
         emp_cache_poke_all();
         given = round_purge(all, more);
