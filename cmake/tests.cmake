@@ -7,7 +7,8 @@
 #   runtime/tests/soak                    only with `ctest -C Soak` (make soak)
 #   runtime/fuzz/<name>_fuzz.c            replays its corpus: <build>/tests/replay_<name>_fuzz
 #   examples/<name>.c                     built and run: <build>/examples/<name>
-# In a test file, `ctest-timeout: N` sets its limit in seconds (120 otherwise), `ctest-serial` runs it alone.
+# In a test file, `ctest-timeout: N` sets its limit in seconds (120 otherwise), `ctest-serial` runs it alone, and
+# `ctest-not-under: thread` (address, undefined) leaves it out of a build that the sanitizer itself would disturb.
 set(tests_dir ${PROJECT_SOURCE_DIR}/runtime/tests)
 set(tests_out ${PROJECT_BINARY_DIR}/tests)
 find_library(ECHOMEM_CMOCKA cmocka)
@@ -62,6 +63,9 @@ function(echomem_register target dir source)
   if(TARGET echomem_malloc)
     set_tests_properties(${dir}/${name} PROPERTIES
       ENVIRONMENT "ECHOMEM_MALLOC_SO=$<TARGET_FILE:echomem_malloc>")
+  elseif(ECHOMEM_SANITIZE MATCHES "thread")
+    # A child of a program with threads may start threads of its own.
+    set_tests_properties(${dir}/${name} PROPERTIES ENVIRONMENT "TSAN_OPTIONS=die_after_fork=0:halt_on_error=1")
   endif()
 endfunction()
 
@@ -73,6 +77,14 @@ function(echomem_add_test source)
   if(NOT ECHOMEM_DROPIN AND dir STREQUAL dropin)
     return()
   endif()
+  file(STRINGS ${source} unfit REGEX "ctest-not-under: *[a-z ]+" LIMIT_COUNT 1)
+  string(REGEX REPLACE ".*ctest-not-under: *([a-z ]+).*" "\\1" unfit "${unfit}")
+  string(REGEX MATCHALL "[a-z]+" unfit "${unfit}")
+  foreach(sanitizer IN LISTS unfit)
+    if(ECHOMEM_SANITIZE MATCHES "${sanitizer}")
+      return()
+    endif()
+  endforeach()
   if(dir STREQUAL facade)
     set(target ${name})
     add_executable(${target} ${source})

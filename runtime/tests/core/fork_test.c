@@ -6,6 +6,8 @@
  *        counts.
  * Shows: [core.proto.fork]
  * ctest-timeout: 300
+ * ctest-not-under: address
+ *       (its allocator's locks are not all safe in a child of a process with busy threads)
  */
 #include <pthread.h>
 #include <setjmp.h>

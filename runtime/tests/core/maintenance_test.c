@@ -5,6 +5,8 @@
  *       declared as C library; the tasks of the process are counted. Each case is a process of its
  *       own, because a thread once started stays for a while.
  * Shows: [core.proto.maintenance]
+ * ctest-not-under: thread
+ *       (that sanitizer runs a thread of its own, and the tasks of the process are counted here)
  */
 #include <dirent.h>
 #include <setjmp.h>
