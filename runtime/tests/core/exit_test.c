@@ -5,6 +5,8 @@
  * How:   each end of a process in a child that must end with code 0; caches and blocks counted
  *        after ends of threads.
  * Shows: [local.proto.cache] [thread.proto.lifecycle]
+ * ctest-not-under: thread
+ *       (no threads in a forked child, and not as many as this in one process)
  * ctest-timeout: 300
  */
 #include <pthread.h>
