@@ -124,13 +124,6 @@ class UnusedTest(SeededTest):
         self.build()
         self.assert_reports(unused, "U1", "emp_c")
 
-    def test_function_for_tests(self):
-        self.plant("runtime/src/slab/slab.h", "/* Counts, for tests. */\nvoid emp_c(void);\n")
-        self.plant("runtime/tests/slab/slab_test.c", "void emp_c(void); int main(void) { emp_c(); }\n")
-        self.plant("runtime/src/slab/slab.c", "void emp_b(void) {} void emp_c(void) {}\n")
-        self.build()
-        self.assertEqual(self.findings(unused), [])
-
     def test_a_test_is_no_user_of_a_high_room(self):
         self.plant("runtime/tests/slab/slab_test.c", "void emp_c(void); int main(void) { emp_c(); }\n")
         self.plant("runtime/src/slab/slab.c", "void emp_b(void) {} void emp_c(void) {}\n")
