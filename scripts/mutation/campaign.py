@@ -131,5 +131,4 @@ class Campaign:
                 survived.append(mutant)
             elif verdict != "invalid":
                 killed += 1
-        self.compiles()
         return killed, survived
