@@ -6,8 +6,8 @@
  *        counts.
  * Shows: [core.proto.fork]
  * ctest-timeout: 300
- * ctest-not-under: address
- *       (its allocator's locks are not all safe in a child of a process with busy threads)
+ * ctest-not-under: address thread
+ *       (the first: locks of its allocator in a child of busy threads; the second: threads of a child)
  */
 #include <pthread.h>
 #include <setjmp.h>
