@@ -8,8 +8,7 @@
 #include "base/check.h"
 #include "sync/atomic.h"
 
-#define EMP_ROOM_SMALL 128u   /* most blocks a thread keeps of a class to a cache line, ... */
-#define EMP_ROOM_LINES 64u    /* ... to 1 KiB, ... */
+#define EMP_ROOM_SMALL 128u   /* most blocks a thread keeps of a class to 1 KiB ... */
 #define EMP_ROOM_BYTES 32768u /* ... and above: so many bytes, at least two blocks */
 
 struct emp_class emp_classes[EMP_BINS];
@@ -40,7 +39,7 @@ static uint16_t class_room(uint32_t size)
     uint32_t room = EMP_ROOM_BYTES / size;
 
     if (size <= EMP_SMALL_MAX) {
-        return size <= EMP_LINE_BYTES ? EMP_ROOM_SMALL : EMP_ROOM_LINES;
+        return EMP_ROOM_SMALL;
     }
     return (uint16_t)(room < 2 ? 2 : room);
 }

@@ -7,7 +7,7 @@
  * Shows: [core.proto.fork]
  * ctest-timeout: 300
  * ctest-not-under: address thread
- *       (the first: locks of its allocator in a child of busy threads; the second: threads of a child)
+ *       (locks of its allocator in a child of busy threads; threads of a child)
  */
 #include <pthread.h>
 #include <setjmp.h>
