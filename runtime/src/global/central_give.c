@@ -212,7 +212,7 @@ static EMP_NOINLINE unsigned give_other(struct give_state *give, void **ptrs,
     return give_foreign(give, ptrs, indices, i, count);
 }
 
-/* The first eight bytes of the descriptor of a slab of mine, without list and idle ticks. */
+/* The first eight bytes of the descriptor of a slab of mine, without its slots. */
 static uint64_t give_expected_head(const struct give_state *give)
 {
     return EMP_SLAB_MAGIC | (uint64_t)give->class_id << 32 | (uint64_t)(give->me & 0xffu) << 40;

@@ -69,6 +69,22 @@ static bool meta_grow(size_t bytes)
     return ok;
 }
 
+/* Cuts size bytes at a multiple of align off the front; called with the lock, NULL: no memory. */
+static void *meta_cut(size_t size, size_t align)
+{
+    for (;;) {
+        char *at = (char *)emp_align_up((uintptr_t)meta.next, align);
+
+        if (at + size <= meta.committed) {
+            meta.next = at + size;
+            return at;
+        }
+        if (!meta_grow(size + 4096)) {
+            return NULL;
+        }
+    }
+}
+
 void *emp_meta_alloc_uncleared(size_t bytes)
 {
     unsigned shift = meta_shift(bytes);
@@ -84,18 +100,7 @@ void *emp_meta_alloc_uncleared(size_t bytes)
         block->next = NULL;
         return block;
     }
-    for (;;) {
-        char *at = (char *)emp_align_up((uintptr_t)meta.next, size > 4096 ? 4096 : size);
-
-        if (at + size <= meta.committed) {
-            meta.next = at + size;
-            result = at;
-            break;
-        }
-        if (!meta_grow(size + 4096)) {
-            break;
-        }
-    }
+    result = meta_cut(size, size > 4096 ? 4096 : size);
     emp_mutex_unlock(&meta.lock);
     return result;
 }
@@ -116,18 +121,7 @@ void *emp_meta_alloc_pages(size_t bytes)
     void *result = NULL;
 
     emp_mutex_lock(&meta.lock);
-    for (;;) {
-        char *at = (char *)emp_align_up((uintptr_t)meta.next, 4096);
-
-        if (at + size <= meta.committed) {
-            meta.next = at + size;
-            result = at;
-            break;
-        }
-        if (!meta_grow(size + 4096)) {
-            break;
-        }
-    }
+    result = meta_cut(size, 4096);
     emp_mutex_unlock(&meta.lock);
     return result;
 }

@@ -42,17 +42,6 @@ struct emp_ring {
     struct emp_ring_cell cells[EMP_RING_CELLS];
 };
 
-/* Prepares an empty ring; before it is shared. */
-static inline void emp_ring_init(struct emp_ring *ring)
-{
-    ring->tail = 0;
-    ring->head = 0;
-    for (uint32_t i = 0; i < EMP_RING_CELLS; i++) {
-        ring->cells[i].seq = 0;
-        ring->cells[i].item = 0;
-    }
-}
-
 /* Pushes an item; false when the ring is full. */
 static inline bool emp_ring_push(struct emp_ring *ring, uint32_t item)
 {

@@ -229,7 +229,7 @@ static void every_item_of_a_ring_is_popped_exactly_once(void **state)
     pthread_t threads[4];
 
     (void)state;
-    emp_ring_init(&ring);
+    ring = (struct emp_ring){0};
     for (uintptr_t i = 0; i < 2; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, ring_pusher, (void *)(i + 1)), 0);
         assert_int_equal(pthread_create(&threads[2 + i], NULL, ring_popper, NULL), 0);
@@ -248,7 +248,7 @@ static void a_ring_refuses_when_full_and_when_empty(void **state)
     uint32_t item = 0;
 
     (void)state;
-    emp_ring_init(&ring);
+    ring = (struct emp_ring){0};
     ring.tail = UINT32_MAX - 7; /* positions wrap in the middle of the test */
     ring.head = ring.tail;
     for (uint32_t i = 0; i < EMP_RING_CELLS; i++) {
