@@ -57,6 +57,10 @@
 #define EMP_CLASS_LIMIT      255u
 #define EMP_BINS             256u
 
+/* Where the bins lie in a thread's view; a slab's tag carries the offset of its bin. */
+#define EMP_BINS_OFFSET 64u
+#define EMP_BIN_BYTES   16u
+
 #define EMP_SHARDS_MAX     64u
 #define EMP_WORD_BITS      64u
 #define EMP_SLAB_WORDS_MAX 128u /* an 8-byte slab: 8192 slots */

@@ -20,6 +20,8 @@
 #include "span/arena.h"
 #include "sync/atomic.h"
 
+#define EMP_BATCH_LARGE 128u /* blocks of a batch that counts as much as many slow paths */
+
 /* Blocks of a batch must pass the checks of single calls one by one. */
 static bool batch_is_plain(void)
 {
@@ -97,42 +99,40 @@ static uint32_t batch_class_of(const void *ptr)
         return 0;
     }
     /* order(slab-tag): relaxed; the caller holds the block */
-    return emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]) & 0xffu;
-}
-
-/* Length of the run of blocks of one class at the start of ptrs, at most EMP_GIVE_MAX. */
-static unsigned batch_run(uint32_t class_id, void *const *ptrs, size_t count)
-{
-    unsigned length = 1;
-
-    while (length < count && length < EMP_GIVE_MAX && batch_class_of(ptrs[length]) == class_id) {
-        length++;
-    }
-    return length;
+    return emp_tag_class(emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]));
 }
 
 /*
- * Gives a run of one class back. Its last block goes through the bin, so that freeing that one
- * again is seen at once; so is a block that lies on top of the bin now.
+ * Gives one block back to its slab, past the bin: a batch would only push older blocks out of it.
+ * A block that lies on top of the bin was freed already. The last of a batch is freed as any other,
+ * so that freeing it again is seen in the call.
  */
-static void batch_give(uint32_t class_id, void **ptrs, unsigned count, const char *call)
+static void batch_give(uint32_t class_id, void *ptr, const char *call)
 {
-    const struct emp_l1_bin *bin = &emp_l1_current()->bins[class_id];
-    void *aside[EMP_GIVE_MAX];
-    unsigned kept = 0;
+    if (emp_unlikely(ptr == emp_l1_current()->bins[class_id].top[-1])) {
+        emp_report_pointer(EMP_REPORT_DOUBLE_FREE, ptr, call);
+    } else {
+        emp_cache_give(class_id, &ptr, 1, call);
+    }
+}
 
-    for (unsigned i = 0; i + 1 < count; i++) {
-        if (emp_unlikely(ptrs[i] == bin->top[-1])) {
-            emp_report_pointer(EMP_REPORT_DOUBLE_FREE, ptrs[i], call);
-        } else {
-            aside[kept++] = ptrs[i];
-        }
+/* After a batch that was large: starts maintenance when it gave enough back. */
+static void batch_end(size_t count)
+{
+    if (count >= EMP_BATCH_LARGE) {
+        emp_cache_call_free_hook();
     }
-    if (kept != 0) {
-        emp_cache_give(class_id, aside, kept, call);
-    }
-    if (!emp_fast_free(ptrs[count - 1])) {
-        emp_release_slow(ptrs[count - 1], call);
+}
+
+static void batch_free_one(void *ptr)
+{
+    uint32_t class_id = batch_class_of(ptr);
+    int code = class_id != 0 ? emp_central_probe(class_id, ptr) : EMP_PROBE_GOOD;
+
+    if (emp_unlikely(code != EMP_PROBE_GOOD)) {
+        emp_report_pointer((enum emp_report_code)code, ptr, "batch_free");
+    } else if (EMP_SECURE || !emp_fast_free(ptr)) {
+        emp_release_slow(ptr, "batch_free");
     }
 }
 
@@ -140,21 +140,16 @@ void emp_batch_free(void **ptrs, size_t count)
 {
     int saved = errno;
 
-    for (size_t i = 0; i < count;) {
+    for (size_t i = 0; i < count; i++) {
         uint32_t class_id = batch_class_of(ptrs[i]);
 
-        if (class_id == 0 || !batch_is_plain()) {
-            emp_release_slow(ptrs[i++], "batch_free");
-            continue;
+        if (class_id != 0 && i + 1 < count && batch_is_plain()) {
+            batch_give(class_id, ptrs[i], "batch_free");
+        } else {
+            batch_free_one(ptrs[i]);
         }
-        unsigned run = batch_run(class_id, ptrs + i, count - i);
-
-        batch_give(class_id, ptrs + i, run, "batch_free");
-        i += run;
     }
-    if (count >= EMP_GIVE_MAX) {
-        emp_cache_call_free_hook();
-    }
+    batch_end(count);
     errno = saved;
 }
 
@@ -176,15 +171,13 @@ void emp_pool_free_batch(struct emp_pool *pool, void **ptrs, size_t count)
     uint32_t class_id = emp_pool_class(pool);
     int saved = errno;
 
-    for (size_t i = 0; i < count;) {
-        if (batch_class_of(ptrs[i]) != class_id || !batch_is_plain()) {
-            emp_pool_free(pool, ptrs[i++]);
-            continue;
+    for (size_t i = 0; i < count; i++) {
+        if (batch_class_of(ptrs[i]) == class_id && i + 1 < count && batch_is_plain()) {
+            batch_give(class_id, ptrs[i], "pool_free_batch");
+        } else {
+            emp_pool_free(pool, ptrs[i]);
         }
-        unsigned run = batch_run(class_id, ptrs + i, count - i);
-
-        batch_give(class_id, ptrs + i, run, "pool_free_batch");
-        i += run;
     }
+    batch_end(count);
     errno = saved;
 }

@@ -38,7 +38,7 @@ struct emp_pool_config {
     size_t initial_capacity; /* objects made ready at creation, 0.. */
     size_t max_capacity;     /* objects, hard limit over all threads; 0: none */
     size_t l1_cache_size;    /* objects kept per thread, 1..512; 0: by size */
-    size_t l2_cache_size;    /* bitmap words kept warm per CPU shard, 1..64; 0: 32 */
+    size_t l2_cache_size;    /* free objects per CPU shard that stay resident when idle */
     size_t batch_alloc_size; /* objects moved per refill or flush, 1..128; 0: by size */
 };
 
@@ -47,11 +47,10 @@ struct emp_pool_config {
 struct emp_pool_stats {
     /* blocks handed out of L1: a lower bound, reuse inside L1 is not counted */
     uint64_t l1_hits;
-    uint64_t l2_hits;          /* refills served by warm words */
+    uint64_t l2_hits;          /* slabs that served a refill and were open */
     uint64_t l3_hits;          /* refills served by partial slabs */
     uint64_t allocations;      /* blocks that left the shared tiers for a thread */
     uint64_t frees;            /* blocks that came back to the shared tiers */
-    uint64_t remote_frees;     /* of those, freed by a thread of another shard */
     uint64_t expansions;       /* slabs added */
     uint64_t shrinks;          /* slabs given back */
     uint64_t borrowed;         /* blocks taken from the next larger classes instead of expanding */
@@ -106,8 +105,7 @@ struct emp_stats {
     uint64_t large_bytes;  /* their bytes */
     uint64_t allocations;  /* blocks that left the shared tiers, total */
     uint64_t frees;        /* blocks that came back, total */
-    uint64_t remote_frees; /* of those by a thread of another shard */
-    uint64_t l2_hits;      /* refills served by warm words */
+    uint64_t l2_hits;      /* slabs that served a refill and were open */
     uint64_t l3_hits;      /* refills served by partial slabs */
     uint64_t borrowed;     /* blocks borrowed from larger classes */
     uint64_t limit_bytes;  /* configured limit, 0: none */

@@ -52,7 +52,7 @@ static bool config_is_valid(const struct emp_pool_config *config)
            (config->object_align == 0 ||
             (emp_align_is_pow2(config->object_align) && config->object_align >= 8 &&
              config->object_align <= 4096)) &&
-           config->l1_cache_size <= 512 && config->l2_cache_size <= EMP_WARM_WORDS &&
+           config->l1_cache_size <= 512 && config->l2_cache_size <= UINT32_MAX &&
            config->batch_alloc_size <= 128 &&
            (config->max_capacity == 0 || config->initial_capacity <= config->max_capacity);
 }
@@ -100,17 +100,6 @@ static void pool_name_default(char *name, uint32_t id)
     name[at] = '\0';
 }
 
-/* Power of two that is at least n, minus one; n in 1..64. */
-static uint32_t mask_for(size_t n)
-{
-    uint32_t mask = 2; /* a mask of 0 would mean "not chosen yet" */
-
-    while (mask < n) {
-        mask *= 2;
-    }
-    return mask - 1;
-}
-
 /* Sets the class of a pool up; lock held. */
 static void pool_define_locked(struct emp_pool *pool, const struct emp_pool_config *config)
 {
@@ -123,7 +112,7 @@ static void pool_define_locked(struct emp_pool *pool, const struct emp_pool_conf
         struct emp_shard_class *state = &emp_shards[s]->classes[class_id];
 
         memset(state, 0, sizeof(*state));
-        state->warm_mask = mask_for(config->l2_cache_size == 0 ? 32 : config->l2_cache_size);
+        state->keep_blocks = (uint32_t)config->l2_cache_size;
     }
 
     emp_size_class_define(class_id, emp_arena.base, (uint32_t)pool_block_bytes(config));
@@ -208,23 +197,15 @@ enum emp_status emp_pool_create(const struct emp_pool_config *config, struct emp
 static void pool_flush_own(uint32_t class_id)
 {
     struct emp_l1_bin *bin = &emp_l1_current()->bins[class_id];
-    void *blocks[EMP_GIVE_MAX];
-    unsigned count = EMP_GIVE_MAX;
+    void *block = NULL;
 
-    while (count == EMP_GIVE_MAX) {
-        count = 0;
-        while (count < EMP_GIVE_MAX && (blocks[count] = emp_fast_pop(bin)) != NULL) {
-            count++;
-        }
-        emp_cache_give(class_id, blocks, count, "pool_destroy");
+    while ((block = emp_fast_pop(bin)) != NULL) {
+        emp_cache_give(class_id, &block, 1, "pool_destroy");
     }
 }
 
-/*
- * Ends every slab of a class; returns blocks that were free in them. *twice: one of those that were
- * freed twice, if any. Pools lock held.
- */
-static uint64_t pool_end_slabs(uint32_t class_id, uint64_t *slots, void **twice)
+/* Ends every slab of a class; returns blocks that were free in them. Pools lock held. */
+static uint64_t pool_end_slabs(uint32_t class_id, uint64_t *slots)
 {
     size_t limit = emp_unit_limit();
     uint64_t free_blocks = 0;
@@ -233,23 +214,21 @@ static uint64_t pool_end_slabs(uint32_t class_id, uint64_t *slots, void **twice)
         struct emp_slab *slab = emp_slab_at(unit);
 
         /* order(slab-tag): relaxed; slabs of this class do not come or go during the call */
-        if ((emp_load_relaxed(&emp_arena.tags[unit]) & 0xffu) != class_id ||
+        if ((emp_tag_class(emp_load_relaxed(&emp_arena.tags[unit]))) != class_id ||
             !emp_slab_exists(slab) || slab->class_id != class_id) {
             continue;
         }
         struct emp_shard *shard = emp_shards[emp_slab_owner(slab)];
-        void *drained = NULL;
 
         emp_mutex_lock(&shard->lock);
-        (void)emp_slab_drain(slab, &drained);
+        (void)emp_shard_drain_inbox(shard);
+        (void)emp_slab_count(slab);
         emp_shard_unlink(&shard->classes[class_id], slab);
         emp_slab_retire(slab);
         emp_mutex_unlock(&shard->lock);
         free_blocks += slab->free_count;
         *slots += slab->slots;
-        void *late = emp_slab_destroy(slab);
-
-        *twice = drained != NULL ? drained : late != NULL ? late : *twice;
+        emp_slab_destroy(slab);
     }
     return free_blocks;
 }
@@ -258,7 +237,6 @@ enum emp_status emp_pool_destroy(struct emp_pool *pool, size_t *live)
 {
     uint64_t cached = 0;
     uint64_t slots = 0;
-    void *twice = NULL;
 
     if (pool == NULL || pool->id == 0) {
         return EMP_ERR_INVALID;
@@ -270,16 +248,13 @@ enum emp_status emp_pool_destroy(struct emp_pool *pool, size_t *live)
     emp_maintenance_pause();
     emp_cache_pools_lock();
     emp_cache_reset_class(class_id, 0, &cached);
-    uint64_t free_blocks = pool_end_slabs(class_id, &slots, &twice);
+    uint64_t free_blocks = pool_end_slabs(class_id, &slots);
 
     emp_size_class_forget(class_id);
     pool->id = 0;
     emp_budgets[class_id] = (struct emp_budget){0};
     emp_cache_pools_unlock();
     emp_maintenance_resume();
-    if (emp_unlikely(twice != NULL)) {
-        emp_report_pointer(EMP_REPORT_DOUBLE_FREE, twice, "pool_destroy");
-    }
     /* A block freed twice in the cache of another thread counts twice. */
     size_t lost = slots > free_blocks + cached ? (size_t)(slots - free_blocks - cached) : 0;
 
@@ -318,7 +293,7 @@ void emp_pool_free(struct emp_pool *pool, void *ptr)
     }
     /* order(slab-tag): relaxed; the caller holds the block */
     if (emp_unlikely(offset >= emp_arena.bytes ||
-                     (emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]) & 0xffu) !=
+                     (emp_tag_class(emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]))) !=
                          pool->class_id)) {
         bool is_ours = offset < emp_arena.bytes || emp_large_bytes(ptr) != 0;
 

@@ -41,7 +41,7 @@ static uint32_t class_of(const void *ptr)
         return 0;
     }
     /* order(slab-tag): relaxed; for a live block the tag cannot change */
-    return emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]) & 0xffu;
+    return emp_tag_class(emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]));
 }
 
 void emp_report_pointer(enum emp_report_code code, const void *ptr, const char *call)

@@ -30,6 +30,8 @@
 _Static_assert(sizeof(struct emp_cache_view) == sizeof(struct emp_l1), "one layout, two names");
 _Static_assert(offsetof(struct emp_cache_view, bins) == offsetof(struct emp_l1, bins), "bins");
 _Static_assert(offsetof(struct emp_cache_view, tags) == offsetof(struct emp_l1, tags), "tags");
+_Static_assert(offsetof(struct emp_cache_view, arena_base) == offsetof(struct emp_l1, arena_base),
+               "arena");
 _Static_assert(offsetof(struct emp_cache_view, home_bit) == offsetof(struct emp_l1, home_bit),
                "home bit");
 _Static_assert(EMP_VIEW_UNIT_SHIFT == EMP_UNIT_SHIFT && EMP_VIEW_BINS == EMP_BINS, "constants");
@@ -123,7 +125,7 @@ static bool runtime_prepare(void)
         return false;
     }
     emp_bitmap_dispatch_init();
-    emp_size_class_init(emp_arena.base, offsetof(struct emp_l1, bins), sizeof(struct emp_l1_bin));
+    emp_size_class_init(emp_arena.base);
     if (EMP_SECURE) {
         emp_block_guard_init();
     }

@@ -17,17 +17,18 @@
 
 /* Adds what one shard knows of a class; holder. */
 static void stats_add_shard(struct emp_pool_stats *out, const struct emp_shard_class *state,
-                            uint64_t *empty_slots, uint32_t class_id)
+                            uint64_t *empty_slots)
 {
     out->l2_hits += state->l2_hits;
     out->l3_hits += state->l3_hits;
     out->allocations += state->taken;
     out->frees += state->given;
     out->borrowed += state->borrowed;
-    /* order(shard-count): relaxed; a statistic */
-    out->remote_frees += emp_load_relaxed(&state->remote);
     out->total_free += (uint64_t)state->free_blocks;
-    *empty_slots += (uint64_t)state->empty_count * emp_classes[class_id].geometry.slots;
+    for (uint32_t item = state->list[EMP_LIST_EMPTY]; item != 0;
+         item = emp_slab_at(item - 1)->next) {
+        *empty_slots += emp_slab_at(item - 1)->slots;
+    }
 }
 
 void emp_class_stats(uint32_t class_id, struct emp_pool_stats *out)
@@ -40,8 +41,8 @@ void emp_class_stats(uint32_t class_id, struct emp_pool_stats *out)
         struct emp_shard *shard = emp_shards[s];
 
         emp_mutex_lock(&shard->lock);
-        (void)emp_shard_drain_inbox(shard);
-        stats_add_shard(out, &shard->classes[class_id], &empty, class_id);
+        emp_shard_recount_all(shard, class_id);
+        stats_add_shard(out, &shard->classes[class_id], &empty);
         emp_mutex_unlock(&shard->lock);
     }
     /* order(budget): relaxed; statistics, each for itself */
@@ -87,7 +88,6 @@ enum emp_status emp_stats_read(struct emp_stats *out)
         out->failures += one.failures;
         out->allocations += one.allocations;
         out->frees += one.frees;
-        out->remote_frees += one.remote_frees;
         out->l2_hits += one.l2_hits;
         out->l3_hits += one.l3_hits;
         out->borrowed += one.borrowed;

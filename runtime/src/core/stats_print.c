@@ -25,14 +25,14 @@ struct stats_field {
     }
 
 static const struct stats_field stats_fields[] = {
-    EMP_FIELD(allocated, true),     EMP_FIELD(active, true),        EMP_FIELD(metadata, true),
-    EMP_FIELD(resident, true),      EMP_FIELD(mapped, true),        EMP_FIELD(retained, true),
-    EMP_FIELD(dirty, true),         EMP_FIELD(purged, true),        EMP_FIELD(purge_calls, false),
-    EMP_FIELD(expansions, false),   EMP_FIELD(shrinks, false),      EMP_FIELD(partitions, false),
-    EMP_FIELD(aligns, false),       EMP_FIELD(failures, false),     EMP_FIELD(threads, false),
-    EMP_FIELD(large_blocks, false), EMP_FIELD(large_bytes, true),   EMP_FIELD(allocations, false),
-    EMP_FIELD(frees, false),        EMP_FIELD(remote_frees, false), EMP_FIELD(l2_hits, false),
-    EMP_FIELD(l3_hits, false),      EMP_FIELD(borrowed, false),     EMP_FIELD(limit_bytes, true),
+    EMP_FIELD(allocated, true),     EMP_FIELD(active, true),      EMP_FIELD(metadata, true),
+    EMP_FIELD(resident, true),      EMP_FIELD(mapped, true),      EMP_FIELD(retained, true),
+    EMP_FIELD(dirty, true),         EMP_FIELD(purged, true),      EMP_FIELD(purge_calls, false),
+    EMP_FIELD(expansions, false),   EMP_FIELD(shrinks, false),    EMP_FIELD(partitions, false),
+    EMP_FIELD(aligns, false),       EMP_FIELD(failures, false),   EMP_FIELD(threads, false),
+    EMP_FIELD(large_blocks, false), EMP_FIELD(large_bytes, true), EMP_FIELD(allocations, false),
+    EMP_FIELD(frees, false),        EMP_FIELD(l2_hits, false),    EMP_FIELD(l3_hits, false),
+    EMP_FIELD(borrowed, false),     EMP_FIELD(limit_bytes, true),
 };
 
 #define EMP_FIELDS (sizeof(stats_fields) / sizeof(stats_fields[0]))
@@ -76,9 +76,7 @@ static void print_class_text(struct emp_emitter *out, const char *name,
     emp_emitter_decimal(out, one->allocations);
     emp_emitter_text(out, ", came back ");
     emp_emitter_decimal(out, one->frees);
-    emp_emitter_text(out, " (remote ");
-    emp_emitter_decimal(out, one->remote_frees);
-    emp_emitter_text(out, "), slabs ");
+    emp_emitter_text(out, ", slabs ");
     emp_emitter_decimal(out, one->slabs);
     emp_emitter_text(out, "\n");
 }

@@ -28,13 +28,14 @@ struct emp_bin {
 /* One per thread. Blocks of a line-sharing class carry home bits: only threads at home keep
    them. */
 struct emp_cache_view {
+    struct emp_bin none;   /* never has a block nor room */
     uintptr_t arena_base;  /* const after init: first byte of the arena */
     uintptr_t arena_bytes; /* const after init: its size; 0 in the empty cache */
     const uint32_t *tags;  /* const after init: one tag per 64 KiB of the arena */
     /* owner only: bit of the shard this thread refills from, in tag position */
     uint32_t home_bit;
     uint32_t attached;                  /* const: 1 in a thread's own cache, 0 in the empty one */
-    uint64_t line_rest[4];              /* keeps the bins on lines of their own */
+    uint64_t line_rest[2];              /* the library's; keeps the bins on lines of their own */
     struct emp_bin bins[EMP_VIEW_BINS]; /* by class id */
 };
 

@@ -38,9 +38,6 @@ static bool typed_create(struct emp_typed_pool *typed)
         }
         if (status == EMP_OK) {
             typed->pool = pool;
-            /* order(typed-pool): relaxed; the store below publishes it, and 0 only means slow
-               path */
-            emp_store_relaxed(&typed->class_id, emp_pool_class(pool));
             /* order(typed-pool): release; who sees the offset may use the bin */
             emp_store_release(&typed->bin_offset, EMP_VIEW_BIN_OFFSET(emp_pool_class(pool)));
         }
@@ -97,8 +94,6 @@ enum emp_status emp_typed_pool_destroy(struct emp_typed_pool *typed, size_t *liv
     typed->pool = NULL;
     /* order(typed-pool): relaxed; nobody else uses the pool during destroy */
     emp_store_relaxed(&typed->bin_offset, NOT_CREATED);
-    /* order(typed-pool): relaxed; as above */
-    emp_store_relaxed(&typed->class_id, 0);
     emp_mutex_unlock(&typed_lock);
     return pool == NULL ? EMP_ERR_STATE : emp_pool_destroy(pool, live);
 }

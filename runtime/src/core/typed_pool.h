@@ -18,7 +18,6 @@
 struct emp_typed_pool {
     size_t bin_offset;     /* bytes from the thread's cache to the bin; that of class 0, whose bin
                                 never holds a block: not created yet. Relaxed: any value is safe */
-    uint32_t class_id;     /* class of the pool, 0: not created yet; read like bin_offset */
     struct emp_pool *pool; /* NULL: not created yet */
     const char *name;      /* const */
     size_t object_size;    /* const, bytes */
@@ -88,13 +87,14 @@ EMP_INLINE void emp_typed_pool_free(struct emp_typed_pool *typed, void *ptr)
 
     EMP_CACHE_CURRENT(cache, typed);
     uintptr_t offset = (uintptr_t)ptr - cache->arena_base;
-    struct emp_bin *bin = emp_cache_bin(cache, EMP_PUBLIC_LOAD_RELAXED(&typed->bin_offset));
+    size_t offset_of_bin = EMP_PUBLIC_LOAD_RELAXED(&typed->bin_offset);
+    struct emp_bin *bin = emp_cache_bin(cache, offset_of_bin);
 
     if (EMP_IF_LIKELY(offset < cache->arena_bytes)) {
         uint32_t tag = EMP_PUBLIC_LOAD_RELAXED(&cache->tags[offset >> EMP_VIEW_UNIT_SHIFT]);
         void **top = (void **)bin->top;
 
-        if (EMP_IF_LIKELY((uint8_t)tag == EMP_PUBLIC_LOAD_RELAXED(&typed->class_id) &&
+        if (EMP_IF_LIKELY((uint16_t)tag == (uint16_t)offset_of_bin &&
                           bin->top < EMP_PUBLIC_LOAD_RELAXED(&bin->limit) && top[-1] != ptr)) {
             *top = ptr;
             bin->top = (uintptr_t)(top + 1);
@@ -104,20 +104,20 @@ EMP_INLINE void emp_typed_pool_free(struct emp_typed_pool *typed, void *ptr)
     emp_typed_pool_free_slow(typed, ptr);
 }
 
-#define EMP_POOL_DEFINE(pool_name, type)                                            \
-    static struct emp_typed_pool pool_name##_pool = {                               \
-        EMP_VIEW_BIN_OFFSET(0), 0, NULL, #pool_name, sizeof(type), _Alignof(type)}; \
-    EMP_INLINE type *pool_name##_alloc(void)                                        \
-    {                                                                               \
-        return (type *)emp_typed_pool_alloc(&pool_name##_pool);                     \
-    }                                                                               \
-    EMP_INLINE void pool_name##_free(type *object)                                  \
-    {                                                                               \
-        emp_typed_pool_free(&pool_name##_pool, object);                             \
-    }                                                                               \
-    EMP_INLINE enum emp_status pool_name##_destroy(size_t *live)                    \
-    {                                                                               \
-        return emp_typed_pool_destroy(&pool_name##_pool, live);                     \
+#define EMP_POOL_DEFINE(pool_name, type)                                                       \
+    static struct emp_typed_pool pool_name##_pool = {EMP_VIEW_BIN_OFFSET(0), NULL, #pool_name, \
+                                                     sizeof(type), _Alignof(type)};            \
+    EMP_INLINE type *pool_name##_alloc(void)                                                   \
+    {                                                                                          \
+        return (type *)emp_typed_pool_alloc(&pool_name##_pool);                                \
+    }                                                                                          \
+    EMP_INLINE void pool_name##_free(type *object)                                             \
+    {                                                                                          \
+        emp_typed_pool_free(&pool_name##_pool, object);                                        \
+    }                                                                                          \
+    EMP_INLINE enum emp_status pool_name##_destroy(size_t *live)                               \
+    {                                                                                          \
+        return emp_typed_pool_destroy(&pool_name##_pool, live);                                \
     }
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
 /*
- * Purpose: moves blocks between threads and slabs in batches: take (refill), give (flush), expand.
- * Owner:   global. This is MemoryAllocationCoordinator of the model below the thread: warm words,
- *          partial slabs fullest first, slabs on offer, borrowing, a new slab.
+ * Purpose: moves blocks between threads and slabs: take (refill, in batches), give, expand.
+ * Owner:   global. This is MemoryAllocationCoordinator of the model below the thread: the open
+ *          slab, slabs fullest first, slabs on offer, borrowing, a new slab.
  * Threads: any; no lock held on entry or return. Design: [global.proto.take] [global.proto.give]
  */
 #ifndef EMP_GLOBAL_CENTRAL_H
@@ -27,15 +27,6 @@ struct emp_central_note {
     uint64_t added_bytes;
 };
 
-/* A block that cannot be given back, and why (enum emp_report_code). */
-struct emp_central_fault {
-    void *pointer;
-    int code;
-};
-
-#define EMP_GIVE_MAX   128u
-#define EMP_RETIRE_MAX 8u
-
 /*
  * Takes 1..want blocks of a class, want <= EMP_TAKE_MAX; out has EMP_TAKE_ROOM entries. 0: no
  * memory or a limit; note tells. *home receives the shard the blocks came from.
@@ -43,15 +34,11 @@ struct emp_central_fault {
 unsigned emp_central_take(uint32_t class_id, void **out, unsigned want, uint32_t *home,
                           struct emp_central_note *note);
 
-/*
- * Gives count <= EMP_GIVE_MAX blocks back whose tags say class_id. Faulty ones are left alone and
- * returned in faults (room for count); returns how many.
- */
-unsigned emp_central_give(uint32_t class_id, void **ptrs, unsigned count,
-                          struct emp_central_fault *faults);
-
-/* What a probe answers when it found nothing wrong; otherwise it is an enum emp_report_code. */
+/* What a give or probe answers when nothing is wrong; otherwise it is an enum emp_report_code. */
 #define EMP_PROBE_GOOD (-1)
+
+/* Gives a block back whose tag says class_id, unless something is wrong with it. */
+int emp_central_give(uint32_t class_id, void *ptr);
 
 /* Is ptr, whose tag says class_id, the start of a slot? Arithmetic only. */
 int emp_central_probe_start(uint32_t class_id, const void *ptr);
@@ -64,6 +51,9 @@ bool emp_central_expand(uint32_t class_id, uint32_t shard_index, struct emp_cent
 
 /* Adopts a slab with free blocks from another shard; false when none is on offer or to be had. */
 bool emp_central_adopt(uint32_t class_id, uint32_t shard_index);
+
+/* Looks for slabs that became empty unnoticed when a shard has grown much; no lock held. */
+void emp_central_collect(uint32_t shard_index);
 
 /* Ends slabs that were retired under a lock; no lock held. */
 void emp_central_end_slabs(struct emp_slab *const *slabs, unsigned count);

@@ -27,7 +27,7 @@ static bool adopt_detach(struct emp_slab *slab, uint32_t class_id, uint32_t to,
     struct emp_shard_class *state = &emp_shards[from]->classes[class_id];
 
     if (emp_slab_exists(slab) && emp_slab_owner(slab) == from && slab->class_id == class_id &&
-        slab->list < EMP_LIST_COUNT) {
+        slab->list < EMP_LIST_OPEN) {
         emp_shard_unlink(state, slab);
         state->slots -= slab->slots;
         state->free_blocks -= slab->free_count;
@@ -40,13 +40,12 @@ static bool adopt_detach(struct emp_slab *slab, uint32_t class_id, uint32_t to,
     return done;
 }
 
-/* Links a slab that is detached and ours; blocks freed since it became ours are booked already. */
+/* Links a slab that is detached and ours; it may be counted meanwhile. */
 static void adopt_attach(struct emp_slab *slab, uint32_t class_id, uint32_t to, unsigned free_count)
 {
     struct emp_shard_class *state = &emp_shards[to]->classes[class_id];
 
     emp_mutex_lock(&emp_shards[to]->lock);
-    state->warm_mask = state->warm_mask == 0 ? EMP_WARM_MASK : state->warm_mask;
     state->slots += slab->slots;
     state->free_blocks += free_count;
     emp_shard_link(state, slab);
@@ -60,7 +59,7 @@ static struct emp_slab *adopt_find(uint32_t class_id, struct emp_shard *sibling)
     struct emp_slab *found = NULL;
 
     /* order(shard-count): relaxed; a hint, the lock follows */
-    if (emp_load_relaxed(&state->partial_count) + emp_load_relaxed(&state->empty_count) == 0 &&
+    if (emp_load_relaxed(&state->open_count) == 0 &&
         /* order(inbox-head): relaxed; a hint as well */
         emp_load_relaxed(&sibling->inbox) == 0) {
         return NULL;
@@ -69,7 +68,7 @@ static struct emp_slab *adopt_find(uint32_t class_id, struct emp_shard *sibling)
         return NULL;
     }
     (void)emp_shard_drain_inbox(sibling);
-    for (unsigned list = EMP_LIST_COUNT; list-- > 0 && found == NULL;) {
+    for (unsigned list = EMP_LIST_OPEN; list-- > 0 && found == NULL;) {
         if (state->list[list] != 0) {
             found = emp_slab_at(state->list[list] - 1);
         }
@@ -132,6 +131,8 @@ bool emp_central_expand(uint32_t class_id, uint32_t shard_index, struct emp_cent
     note->added_bytes += info->units * EMP_UNIT_BYTES;
     /* order(budget): relaxed; a statistic */
     emp_fetch_add_relaxed(&emp_budgets[class_id].expansions, 1);
+    /* order(shard-count): relaxed; a hint for emp_central_collect */
+    emp_fetch_add_relaxed(&emp_shards[shard_index]->grown, 1);
     adopt_attach(emp_slab_at(unit), class_id, shard_index, slots);
     return true;
 }
@@ -144,10 +145,6 @@ void emp_central_end_slabs(struct emp_slab *const *slabs, unsigned count)
         emp_budget_release(class_id, slabs[i]->slots);
         /* order(budget): relaxed; a statistic */
         emp_fetch_add_relaxed(&emp_budgets[class_id].shrinks, 1);
-        void *twice = emp_slab_destroy(slabs[i]);
-
-        if (twice != NULL) {
-            emp_shard_put_double_free(twice);
-        }
+        emp_slab_destroy(slabs[i]);
     }
 }

@@ -36,18 +36,14 @@ int emp_central_probe(uint32_t class_id, const void *ptr)
         return code;
     }
     unsigned slot = (unsigned)(((uintptr_t)ptr - emp_slab_base(slab)) / info->geometry.size);
-    unsigned word = slot / EMP_WORD_BITS;
-    uint64_t bit = (uint64_t)1 << (slot % EMP_WORD_BITS);
 
     if (slot >= slab->slots) {
         return EMP_REPORT_INVALID;
     }
-    /* order(slab-free): relaxed; whoever holds the block has the clear of its bit behind him */
-    uint64_t freed = emp_load_relaxed(&slab->free[word]);
-
-    /* order(remote-word): relaxed; as above */
-    if (((freed | emp_load_relaxed(&slab->remote[word])) & bit) == 0) {
+    /* order(slot-state): relaxed; whoever holds the block has the taker's store behind him */
+    if (emp_load_relaxed(&slab->states[slot]) == EMP_SLOT_USED) {
         return EMP_PROBE_GOOD;
     }
-    return word > slab->high_word ? EMP_REPORT_NEVER_ALLOCATED : EMP_REPORT_DOUBLE_FREE;
+    return slot / EMP_WORD_BITS > slab->high_word ? EMP_REPORT_NEVER_ALLOCATED
+                                                  : EMP_REPORT_DOUBLE_FREE;
 }

@@ -1,5 +1,5 @@
 /*
- * Purpose: refill: warm words first (L2), then slabs fullest first (L3), then other shards, then
+ * Purpose: refill: the open slab first (L2), then slabs fullest first (L3), then other shards, then
  *          the next larger classes, then a new slab.
  * Owner:   global. Threads: any. The lock of one shard is held while bits are taken, never across a
  *          system call. Cost: about 1 ns per block plus one lock; see docs/design/global.md.
@@ -14,8 +14,6 @@
 #include "global/shard.h"
 #include "sync/atomic.h"
 
-#define EMP_TAKE_SCAN 8u /* slabs looked at per list before settling */
-
 /* Where a refill stands. Owner: the refilling thread's stack. */
 struct take_state {
     struct emp_shard *shard;
@@ -25,135 +23,78 @@ struct take_state {
     unsigned want;
 };
 
-/* The lowest `count` set bits of word. */
-static uint64_t lowest_bits(uint64_t word, unsigned count)
+/* Takes free slots of one word, those found. Holder. */
+static void take_word(struct take_state *take, struct emp_shard_class *state, struct emp_slab *slab,
+                      unsigned word, uint64_t found)
 {
-    if (~word == 0) {
-        return emp_bits_mask(count);
-    }
-    unsigned surplus = emp_bits_count(word);
+    uint32_t size = emp_classes[slab->class_id].geometry.size;
+    uint64_t bits = emp_bitmap_ops.lowest(found, take->want - take->count);
+    unsigned got =
+        emp_bitmap_ops.expand(bits, emp_slab_base(slab) + (uintptr_t)word * EMP_WORD_BITS * size,
+                              size, take->out + take->count);
 
-    if (surplus <= count) {
-        return word;
-    }
-    uint64_t rest = word;
-
-    if (count <= surplus - count) {
-        for (; count > 0; count--) {
-            rest &= rest - 1;
-        }
-        return word ^ rest;
-    }
-    for (; surplus > count; surplus--) {
-        rest &= ~((uint64_t)1 << emp_bits_highest(rest));
-    }
-    return rest;
-}
-
-/* Takes free slots of one word; returns how many. Holder; keeps the lists of the class in order. */
-static unsigned take_word(struct take_state *take, struct emp_shard_class *state,
-                          struct emp_slab *slab, unsigned word)
-{
-    const struct emp_class *info = &emp_classes[slab->class_id];
-    /* order(slab-free): relaxed; the holder is the only writer */
-    uint64_t before = emp_load_relaxed(&slab->free[word]);
-    uint64_t bits = lowest_bits(before, take->want - take->count);
-    unsigned got = 0;
-
-    if (bits == 0) {
-        return 0;
-    }
-    /* order(slab-free): relaxed; the blocks are free, nobody else looks for their bits */
-    emp_store_relaxed(&slab->free[word], before & ~bits);
-    got = emp_bitmap_ops.expand(
-        bits, emp_slab_base(slab) + (uintptr_t)word * EMP_WORD_BITS * info->geometry.size,
-        info->geometry.size, take->out + take->count);
+    emp_slab_take_bits(slab, word, bits);
     if (slab->purged_pages != 0) {
-        emp_slab_touch_word(slab, word, info->geometry.size);
+        emp_slab_touch_word(slab, word, size);
     }
     if (word > slab->high_word) {
         slab->high_word = (uint16_t)word;
     }
-    bool was_empty = slab->free_count == slab->slots;
+    slab->idle_ticks = 0;
+    slab->tick_count = UINT16_MAX; /* whatever the next round counts, it was in use until now */
+    if (got > slab->free_count) {  /* more than was known */
+        unsigned news = got - slab->free_count;
 
+        slab->free_count = (uint16_t)got;
+        state->free_blocks += news;
+        state->given += news;
+    }
     slab->free_count = (uint16_t)(slab->free_count - got);
     state->free_blocks -= got;
     take->count += got;
-    if ((was_empty || slab->free_count == 0) && slab->list < EMP_LIST_COUNT) {
-        emp_shard_unlink(state, slab);
-        emp_shard_link(state, slab);
-    }
-    return got;
 }
 
-/* L2: words that recently received blocks, newest first. */
-static void take_warm(struct take_state *take, struct emp_shard_class *state)
+/* Takes from one slab, lowest address first: its last pages stay untouched while they can. Holder. */
+static void take_slab(struct take_state *take, struct emp_shard_class *state, struct emp_slab *slab)
 {
-    for (unsigned i = 0; i <= state->warm_mask && take->count < take->want; i++) {
-        uint32_t *entry = &state->warm[(state->warm_top - 1) & state->warm_mask];
-        uint32_t place = *entry;
+    unsigned words = emp_classes[slab->class_id].words;
 
-        if (place == 0) {
-            return;
-        }
-        *entry = 0;
-        state->warm_top--;
-        struct emp_slab *slab = emp_slab_at((place >> 7) - 1);
+    unsigned word = 0;
+    uint64_t found = 0;
 
-        if (!emp_slab_exists(slab) || emp_slab_owner(slab) != take->shard->index ||
-            slab->class_id != take->class_id ||
-            slab->list >= EMP_LIST_COUNT) { /* full, or detached: retired, purged or on its way */
-            continue;
-        }
-        unsigned left = take->want - take->count;
-        unsigned got = take_word(take, state, slab, place & 127u);
-
-        state->l2_hits += got != 0;
-        if (got == left && slab->free[place & 127u] != 0) {
-            *entry = place; /* the word has more: it stays the newest */
-            state->warm_top++;
-        }
+    while (take->count < take->want &&
+           (word = emp_bitmap_ops.next(slab->states, words, word, &found)) < words) {
+        take_word(take, state, slab, word, found);
+        word++;
     }
 }
 
-/* Moves a slab whose occupancy changed since it was linked; returns true when it moved. */
-static bool take_relink(struct emp_shard_class *state, struct emp_slab *slab)
-{
-    unsigned bucket = (unsigned)slab->free_count * EMP_LIST_BUCKETS / slab->slots;
-
-    if (slab->list >= EMP_LIST_BUCKETS || bucket <= slab->list) {
-        return false;
-    }
-    emp_shard_unlink(state, slab);
-    emp_shard_link(state, slab);
-    return true;
-}
-
-/* L3: slabs of one list, until the batch is full or the list has no more. */
+/* Takes from the slabs of one list until the batch is full or the list has no more. Holder. */
 static void take_list(struct take_state *take, struct emp_shard_class *state, unsigned list)
 {
-    unsigned moved = 0;
-
     while (take->count < take->want && state->list[list] != 0) {
-        struct emp_slab *slab = emp_slab_at(state->list[list] - 1);
-        unsigned words = emp_classes[slab->class_id].words;
-        unsigned word = 0;
+        uint32_t item = state->list[list];
+        struct emp_slab *slab = emp_slab_at(item - 1);
 
-        if (moved < EMP_TAKE_SCAN && take_relink(state, slab)) {
-            moved++;
-            continue;
+        if (item == state->open_slab) {
+            state->l2_hits++;
+        } else {
+            state->l3_hits++;
+            state->open_slab = item;
         }
-        while (take->count < take->want &&
-               (word = emp_bitmap_ops.find_nonzero(slab->free, words, word)) < words) {
-            state->l3_hits += take_word(take, state, slab, word) != 0;
-            word += slab->free[word] == 0;
+        take_slab(take, state, slab);
+        if (take->count < take->want) {
+            emp_shard_quiet(state, slab);
+        } else if (list == EMP_LIST_EMPTY) {
+            emp_shard_unlink(state, slab);
+            emp_shard_link_in(state, slab, EMP_LIST_BUCKETS - 1, true);
         }
     }
 }
 
 static void take_slabs(struct take_state *take, struct emp_shard_class *state)
 {
-    for (unsigned list = 0; list < EMP_LIST_COUNT && take->count < take->want; list++) {
+    for (unsigned list = 0; list < EMP_LIST_OPEN && take->count < take->want; list++) {
         take_list(take, state, list);
     }
 }
@@ -164,7 +105,6 @@ static void take_from_shard(struct take_state *take)
     struct emp_shard_class *state = &take->shard->classes[take->class_id];
 
     (void)emp_shard_drain_inbox(take->shard);
-    take_warm(take, state);
     take_slabs(take, state);
     state->taken += take->count;
 }
@@ -205,9 +145,7 @@ static void take_borrow(struct take_state *take)
         }
         if (natural_align(emp_classes[c].geometry.size) >= natural_align(size) &&
             take_may_lend(state, c)) {
-            for (unsigned list = 0; list < EMP_LIST_COUNT && take->count < take->want; list++) {
-                take_list(take, state, list);
-            }
+            take_slabs(take, state);
             bool was_idle = (uint32_t)state->taken == state->tick_taken;
 
             state->taken += take->count;
@@ -253,6 +191,7 @@ static void take_waiting(struct take_state *take)
     for (uint32_t i = 0; i < emp_shard_count && take->count == 0; i++) {
         take->shard = emp_shards[i];
         emp_mutex_lock(&take->shard->lock);
+        emp_shard_recount_all(take->shard, take->class_id);
         take_from_shard(take);
         emp_mutex_unlock(&take->shard->lock);
     }
@@ -265,6 +204,7 @@ unsigned emp_central_take(uint32_t class_id, void **out, unsigned want, uint32_t
 
     emp_assert(want >= 1 && want <= EMP_TAKE_MAX);
     if (!take_existing(&take, false)) {
+        emp_central_collect(take.shard->index);
         bool adopted = emp_central_adopt(class_id, take.shard->index);
 
         if (!take_existing(&take, !adopted)) {

@@ -14,9 +14,6 @@ struct emp_shard *emp_shards[EMP_SHARDS_MAX];
 uint32_t emp_shard_count;
 struct emp_ring *emp_rings[EMP_BINS];
 
-/* One block freed twice, waiting to be reported outside the lock. */
-static void *double_free_found;
-
 _Static_assert(sizeof(struct emp_shard_class) % 8 == 0, "an array of them stays aligned");
 
 static bool shard_make(uint32_t index)
@@ -67,12 +64,12 @@ uint32_t emp_shard_current(void)
     return emp_cpu_current() & (emp_shard_count - 1);
 }
 
-/* List for a slab: 0 for the fullest quarter ... 3, EMPTY, or FULL. */
+/*
+ * List for a slab that is told of: 0 for the fullest quarter ... 3, or EMPTY. Never FULL: that no
+ * free block is known does not mean that there is none, and nobody would announce it again.
+ */
 static unsigned list_for(const struct emp_slab *slab)
 {
-    if (slab->free_count == 0) {
-        return EMP_LIST_FULL;
-    }
     if (slab->free_count == slab->slots) {
         return EMP_LIST_EMPTY;
     }
@@ -80,107 +77,156 @@ static unsigned list_for(const struct emp_slab *slab)
 }
 
 /* Counts a slab into or out of its kind of list; holder. */
-static void shard_count(struct emp_shard_class *class_state, unsigned list, int change)
+static void list_count(struct emp_shard_class *class_state, unsigned list, int change)
 {
-    uint32_t *count =
-        list == EMP_LIST_EMPTY ? &class_state->empty_count : &class_state->partial_count;
+    uint32_t *count = list == EMP_LIST_FULL ? &class_state->full_count : &class_state->open_count;
 
     /* order(shard-count): relaxed; the holder is the only writer, others read it as a hint */
     emp_store_relaxed(count, *count + (uint32_t)change);
 }
 
-void emp_shard_link(struct emp_shard_class *class_state, struct emp_slab *slab)
+void emp_shard_link_in(struct emp_shard_class *class_state, struct emp_slab *slab, unsigned list,
+                       bool first)
 {
-    unsigned list = list_for(slab);
     uint32_t item = (uint32_t)emp_slab_number(slab) + 1;
 
-    emp_assert(slab->list == EMP_LIST_FULL || slab->list == EMP_LIST_DETACHED);
+    emp_assert(slab->list == EMP_LIST_DETACHED);
     slab->list = (uint8_t)list;
-    if (list == EMP_LIST_FULL) {
-        return;
-    }
-    slab->prev = 0;
-    slab->next = class_state->list[list];
-    if (slab->next != 0) {
-        emp_slab_at(slab->next - 1)->prev = item;
-    }
-    class_state->list[list] = item;
-    shard_count(class_state, list, 1);
+    slab->prev = first ? 0 : class_state->tail[list];
+    slab->next = first ? class_state->list[list] : 0;
+    *(slab->prev != 0 ? &emp_slab_at(slab->prev - 1)->next : &class_state->list[list]) = item;
+    *(slab->next != 0 ? &emp_slab_at(slab->next - 1)->prev : &class_state->tail[list]) = item;
+    list_count(class_state, list, 1);
+}
+
+void emp_shard_link(struct emp_shard_class *class_state, struct emp_slab *slab)
+{
+    emp_shard_link_in(class_state, slab, list_for(slab), false);
 }
 
 void emp_shard_unlink(struct emp_shard_class *class_state, struct emp_slab *slab)
 {
-    if (slab->list < EMP_LIST_COUNT) {
-        if (slab->prev != 0) {
-            emp_slab_at(slab->prev - 1)->next = slab->next;
-        } else {
-            class_state->list[slab->list] = slab->next;
-        }
-        if (slab->next != 0) {
-            emp_slab_at(slab->next - 1)->prev = slab->prev;
-        }
-        shard_count(class_state, slab->list, -1);
+    unsigned list = slab->list;
+
+    if (list < EMP_LIST_COUNT) {
+        *(slab->prev != 0 ? &emp_slab_at(slab->prev - 1)->next : &class_state->list[list]) =
+            slab->next;
+        *(slab->next != 0 ? &emp_slab_at(slab->next - 1)->prev : &class_state->tail[list]) =
+            slab->prev;
+        list_count(class_state, list, -1);
     }
     slab->prev = 0;
     slab->next = 0;
     slab->list = EMP_LIST_DETACHED;
 }
 
-void emp_shard_notify(struct emp_slab *slab)
+void emp_shard_forget(struct emp_shard_class *class_state, struct emp_slab *slab)
 {
-    if (emp_inbox_mark(&slab->inbox)) {
-        /* a stale one forwards the slab to the right shard */
-        uint32_t owner = emp_slab_owner(slab);
+    emp_assert(slab->free_count == slab->slots);
+    emp_shard_unlink(class_state, slab);
+    class_state->slots -= slab->slots;
+    class_state->free_blocks -= slab->slots;
+    emp_slab_retire(slab);
+}
 
-        emp_inbox_push(&emp_shards[owner]->inbox, &slab->inbox,
-                       (uint32_t)emp_slab_number(slab) + 1);
+/* Counts a slab and books the news; true when there was any. */
+static bool slab_news(struct emp_shard_class *class_state, struct emp_slab *slab)
+{
+    unsigned news = emp_slab_count(slab);
+
+    class_state->free_blocks += news;
+    class_state->given += news;
+    return news != 0;
+}
+
+void emp_shard_quiet(struct emp_shard_class *class_state, struct emp_slab *slab)
+{
+    emp_assert(slab->free_count == 0);
+    emp_shard_unlink(class_state, slab);
+    emp_shard_link_in(class_state, slab, EMP_LIST_FULL, false);
+    emp_inbox_quiet(&slab->inbox);
+    /* When somebody else has marked it, it comes through the inbox. */
+    if (slab_news(class_state, slab) && emp_inbox_mark(&slab->inbox)) {
+        emp_shard_unlink(class_state, slab);
+        emp_shard_link(class_state, slab);
     }
 }
 
-/* Drains one slab that is ours; returns blocks that came back. */
-static unsigned shard_drain_slab(struct emp_shard *shard, struct emp_slab *slab)
+void emp_shard_recount(struct emp_shard_class *class_state, struct emp_slab *slab)
 {
-    struct emp_shard_class *state = &shard->classes[slab->class_id];
-    void *twice = NULL;
-    unsigned moved = emp_slab_drain(slab, &twice);
+    bool was_full = slab->list == EMP_LIST_FULL;
+    bool news = slab_news(class_state, slab);
 
-    if (twice != NULL) {
-        emp_shard_put_double_free(twice);
+    if (was_full && (!news || !emp_inbox_mark(&slab->inbox))) {
+        emp_shard_unlink(class_state, slab); /* nothing, or on its way through the inbox */
+        emp_shard_link_in(class_state, slab, EMP_LIST_FULL, false);
+    } else if (slab->free_count == 0) {
+        emp_shard_quiet(class_state, slab);
+    } else {
+        emp_shard_unlink(class_state, slab);
+        emp_shard_link(class_state, slab);
     }
-    if (moved == 0) {
-        return 0;
+}
+
+bool emp_shard_recount_some(struct emp_shard_class *class_state, unsigned lists, uint32_t round,
+                            unsigned most)
+{
+    for (unsigned list = 0; list < lists; list++) {
+        for (uint32_t item = class_state->list[list]; item != 0; item = class_state->list[list]) {
+            struct emp_slab *slab = emp_slab_at(item - 1);
+
+            if (slab->counted == round) {
+                break;
+            }
+            if (most-- == 0) {
+                return true;
+            }
+            slab->counted = round;
+            emp_shard_recount(class_state, slab);
+        }
     }
-    state->free_blocks += moved;
-    state->given += moved;
-    if (slab->list == EMP_LIST_FULL) {
-        emp_shard_link(state, slab);
-    } else if (slab->list < EMP_LIST_COUNT && slab->free_count == slab->slots) {
-        emp_shard_unlink(state, slab);
-        emp_shard_link(state, slab);
+    return false;
+}
+
+uint32_t emp_shard_new_round(void)
+{
+    static uint32_t rounds; /* atomic: count-round */
+
+    /* order(count-round): relaxed; only that it differs from the last ones matters */
+    return emp_fetch_add_relaxed(&rounds, 1) + 1;
+}
+
+void emp_shard_recount_all(struct emp_shard *shard, uint32_t class_id)
+{
+    (void)emp_shard_drain_inbox(shard);
+    (void)emp_shard_recount_some(&shard->classes[class_id], EMP_LIST_COUNT, emp_shard_new_round(),
+                                 UINT32_MAX);
+}
+
+void emp_shard_notify(struct emp_slab *slab)
+{
+    if (emp_inbox_mark(&slab->inbox)) {
+        emp_inbox_push(&emp_shards[emp_slab_owner(slab)]->inbox, &slab->inbox,
+                       (uint32_t)emp_slab_number(slab) + 1);
     }
-    return moved;
 }
 
 unsigned emp_shard_drain_inbox(struct emp_shard *shard)
 {
     uint32_t item = emp_inbox_take(&shard->inbox);
-    unsigned moved = 0;
+    unsigned opened = 0;
 
-    while (item != 0) {
+    for (; item != 0; opened++) {
         struct emp_slab *slab = emp_slab_at(item - 1);
+        struct emp_shard_class *state = &shard->classes[slab->class_id];
 
         item = emp_inbox_next(&slab->inbox);
-        emp_inbox_unmark(&slab->inbox);
-        if (!emp_slab_exists(slab)) {
-            continue; /* ended since; its last blocks were drained before */
-        }
-        if (emp_slab_owner(slab) == shard->index) {
-            moved += shard_drain_slab(shard, slab);
-        } else {
-            emp_shard_notify(slab);
-        }
+        emp_assert(slab->list == EMP_LIST_FULL && emp_slab_owner(slab) == shard->index);
+        /* Last in the list: until its turn more of its blocks come back. */
+        emp_shard_unlink(state, slab);
+        emp_shard_link_in(state, slab, 0, false);
     }
-    return moved;
+    return opened;
 }
 
 void emp_shard_notify_all(size_t unit_limit)
@@ -191,32 +237,13 @@ void emp_shard_notify_all(size_t unit_limit)
     for (size_t unit = 0; unit < unit_limit; unit++) {
         struct emp_slab *slab = emp_slab_at(unit);
 
-        /* Ended slabs too: their unit will be a slab again. Untouched pages stay shared. */
-        if ((slab->inbox.queued | slab->inbox.next) != 0) {
-            slab->inbox = (struct emp_inbox_link){0, 0};
-        }
-        if (emp_arena.tags[unit] == 0 || !emp_slab_exists(slab)) {
+        if (emp_arena.tags[unit] == 0 || !emp_slab_exists(slab) || slab->list != EMP_LIST_FULL) {
             continue;
         }
-        if (emp_bitmap_ops.find_nonzero(slab->remote, emp_classes[slab->class_id].words, 0) <
-            emp_classes[slab->class_id].words) {
+        emp_inbox_quiet(&slab->inbox);
+        (void)slab_news(&emp_shards[slab->owner]->classes[slab->class_id], slab);
+        if (slab->free_count != 0) {
             emp_shard_notify(slab);
         }
     }
-}
-
-void emp_shard_put_double_free(void *block)
-{
-    /* order(double-free): relaxed; a pointer to report, the last one found wins */
-    emp_store_relaxed(&double_free_found, block);
-}
-
-void *emp_shard_take_double_free(void)
-{
-    /* order(double-free): relaxed; usually NULL */
-    if (emp_load_relaxed(&double_free_found) == NULL) {
-        return NULL;
-    }
-    /* order(double-free): relaxed; the pointer itself is all that is passed on */
-    return emp_exchange_relaxed(&double_free_found, NULL);
 }

@@ -1,5 +1,5 @@
 /*
- * Purpose: the state of one CPU shard: per class its slabs by occupancy and its warm words (L2).
+ * Purpose: the state of one CPU shard: per class its slabs by occupancy.
  * Owner:   global. Everything but the inbox is guarded by the shard's lock; the thread that has it
  *          is "the holder". Lock rule: try first, a sibling on failure, ascending order when two.
  * Threads: as said. Design: [global.proto.shard] [global.inv.lists]
@@ -16,36 +16,34 @@
 #include "sync/ring.h"
 #include "thread/mutex.h"
 
-#define EMP_WARM_WORDS 64u /* power of two: the most a class may keep */
-#define EMP_WARM_MASK  31u /* what it keeps when nothing else was asked for, less one */
-
 /*
  * One class in one shard. Invariants: every slab of the shard and class is in exactly one list, or
- * FULL, or DETACHED; slots = sum of slots, free_blocks = sum of free_count over all of them.
+ * DETACHED; slots = sum of slots, free_blocks = sum of free_count over all of them.
  */
 struct emp_shard_class {
-    uint32_t list[EMP_LIST_COUNT]; /* slab number + 1 of the first: buckets 0..3, then empty */
-    uint32_t partial_count;        /* atomic: shard-count. slabs in buckets 0..3 */
-    uint32_t empty_count;          /* atomic: shard-count. slabs in the empty list */
-    uint32_t warm_top;             /* pushes so far, modulo 2^32 */
-    uint32_t warm_mask;            /* warm words kept - 1; 0 before the first slab */
+    uint32_t list[EMP_LIST_COUNT]; /* slab number + 1 of the first: buckets 0..3, empty, full */
+    uint32_t tail[EMP_LIST_COUNT]; /* of the last */
+    uint32_t open_count;           /* atomic: shard-count. slabs in the lists below FULL */
+    uint32_t full_count;           /* atomic: shard-count. slabs in FULL */
     uint32_t tick_taken;           /* low bits of taken at the last round of maintenance */
+    uint32_t keep_blocks;          /* free blocks that maintenance leaves resident (L2) */
     int64_t slots;
-    int64_t free_blocks;
-    uint64_t taken;    /* blocks that left for a thread */
-    uint64_t given;    /* blocks that came back under the lock or by draining */
-    uint64_t l2_hits;  /* words taken from the warm list */
-    uint64_t l3_hits;  /* words taken from slabs by occupancy */
-    uint64_t borrowed; /* blocks lent to a smaller class */
-    /* atomic: shard-count. blocks freed by holders of other shards */
-    uint64_t remote;
-    uint32_t warm[EMP_WARM_WORDS]; /* (slab number + 1) << 7 | word, newest at warm_top - 1 */
+    int64_t free_blocks; /* known ones */
+    uint64_t taken;      /* blocks that left for a thread */
+    uint64_t given;      /* blocks found to have come back */
+    uint64_t l2_hits;    /* slabs that served a refill and were open already */
+    uint64_t l3_hits;    /* slabs that were opened for a refill */
+    uint64_t borrowed;   /* blocks lent to a smaller class */
+    uint32_t open_slab;  /* slab number + 1 that served last, 0: none */
+    uint32_t open_rest;
 };
 
 struct emp_shard {
     struct emp_mutex lock;
     uint32_t index;
-    uint32_t line_rest[13];
+    uint32_t grown;      /* atomic: shard-count. slabs made since the last collection */
+    uint32_t collect_at; /* atomic: shard-count. so many are the reason for the next */
+    uint32_t line_rest[11];
     uint32_t inbox; /* atomic: inbox-head */
     uint32_t inbox_rest[15];
     struct emp_shard_class classes[EMP_BINS];
@@ -64,25 +62,45 @@ bool emp_shard_init(unsigned cpus);
 /* Shard of the processor this thread runs on. */
 uint32_t emp_shard_current(void);
 
-/* Links a slab by its free_count; holder. */
+/* Links a slab by its known free blocks, last in its list; holder. */
 void emp_shard_link(struct emp_shard_class *class_state, struct emp_slab *slab);
+
+/* Links a slab in a list of the caller's choice, first or last; holder. */
+void emp_shard_link_in(struct emp_shard_class *class_state, struct emp_slab *slab, unsigned list,
+                       bool first);
 
 /* Unlinks a slab from wherever it is and leaves it DETACHED; holder. */
 void emp_shard_unlink(struct emp_shard_class *class_state, struct emp_slab *slab);
 
-/* Takes the inbox and drains every slab in it; returns blocks that came back. Holder. */
+/* Takes an empty slab out of the shard and retires it; who calls must end it. Holder. */
+void emp_shard_forget(struct emp_shard_class *class_state, struct emp_slab *slab);
+
+/* Moves a slab in which nothing was found to FULL, unless there is news by now. Holder. */
+void emp_shard_quiet(struct emp_shard_class *class_state, struct emp_slab *slab);
+
+/* Takes the inbox: every slab in it is open again; returns how many. Holder. */
 unsigned emp_shard_drain_inbox(struct emp_shard *shard);
 
-/* Notifies the owner of a slab that remote[] has something. Any thread. */
-void emp_shard_notify(struct emp_slab *slab);
+/* Counts a slab, books the news and links it anew by what it has. Holder. */
+void emp_shard_recount(struct emp_shard_class *class_state, struct emp_slab *slab);
 
-/* Keeps a block that was freed twice, found while draining or ending a slab. */
-void emp_shard_put_double_free(void *block);
+/*
+ * Counts up to `most` slabs of the lists below `lists` that this round has not counted yet; true
+ * when there are more. Each goes to the end of its list. Holder.
+ */
+bool emp_shard_recount_some(struct emp_shard_class *class_state, unsigned lists, uint32_t round,
+                            unsigned most);
 
-/* Announces every slab with remote blocks anew; a forked child, which has one thread. */
+/* A number for a round of counting that no recent round has. Any thread. */
+uint32_t emp_shard_new_round(void);
+
+/* Counts every slab of a class: sums are exact for what was freed before. Holder. */
+void emp_shard_recount_all(struct emp_shard *shard, uint32_t class_id);
+
+/* Tells the owner of a quiet slab that a slot of it is free. Any thread. */
+EMP_COLD void emp_shard_notify(struct emp_slab *slab);
+
+/* Announces every full slab with free slots anew; a forked child, which has one thread. */
 void emp_shard_notify_all(size_t unit_limit);
-
-/* Double frees found while draining; read and cleared by whoever reports them. */
-void *emp_shard_take_double_free(void);
 
 #endif

@@ -22,6 +22,9 @@
 _Static_assert(offsetof(struct emp_cache, view) % EMP_LINE_BYTES == 0, "bins start on a line");
 _Static_assert(offsetof(struct emp_cache, view.bins[EMP_POOL_CLASS_FIRST]) <= 4096,
                "a thread without pools touches one page");
+_Static_assert(offsetof(struct emp_l1, bins) == EMP_BINS_OFFSET &&
+                   sizeof(struct emp_l1_bin) == EMP_BIN_BYTES,
+               "tags carry these");
 _Static_assert(sizeof(struct emp_bin_state) == 16, "states of the size classes fit the first page");
 _Static_assert(EMP_BINS <= 4 * 64, "a bit of pools_known for every class");
 
@@ -32,15 +35,11 @@ _Static_assert(EMP_BINS <= 4 * 64, "a bit of pools_known for every class");
 static void *no_slots[2];
 #define EMP_NO_BIN                 \
     {                              \
-        &no_slots[1], &no_slots[1] \
+        &no_slots[1], &no_slots[0] \
     }
-/*
- * Before the start the size table gives offset 0: the first two words must read as an empty bin
- * too.
- */
-static struct emp_l1 l1_none = {.arena_base = (uintptr_t)&no_slots[1],
-                                .bins = {[0 ... EMP_BINS - 1] = EMP_NO_BIN}};
-static struct emp_l1 l1_dead = {.bins = {[0 ... EMP_BINS - 1] = EMP_NO_BIN}};
+/* Before the start the size table gives offset 0, and tags do where no slab is. */
+static struct emp_l1 l1_none = {.none = EMP_NO_BIN, .bins = {[0 ... EMP_BINS - 1] = EMP_NO_BIN}};
+static struct emp_l1 l1_dead = {.none = EMP_NO_BIN, .bins = {[0 ... EMP_BINS - 1] = EMP_NO_BIN}};
 
 /* The thread's cache; see core/thread_cache_view.h for the public declaration. */
 EMP_EXPORT EMP_TLS struct emp_l1 *emp_cache_pointer = &l1_none;
@@ -131,7 +130,7 @@ static void bin_close(struct emp_cache *cache, uint32_t class_id, bool is_new)
 
     bin->top = &no_slots[1];
     /* order(bin-limit): relaxed; see emp_cache_set_limit */
-    emp_store_relaxed(&bin->limit, &no_slots[1]);
+    emp_store_relaxed(&bin->limit, &no_slots[0]);
     *state = (struct emp_bin_state){.base_index = is_new ? 0 : state->base_index,
                                     .slots = is_new ? 0 : state->slots};
 }
@@ -211,17 +210,19 @@ static void cache_init(struct emp_cache *cache, unsigned shift, uint8_t scale)
     cache->scale = scale;
     cache->busy = 0;
     cache->closing = 0;
-    cache->away_count = 0;
     cache->near_used = 0;
     cache->far_used = 0;
     cache->room_bytes = 0;
     cache->far_slots_count =
         (uint32_t)((((size_t)1 << shift) - offsetof(struct emp_cache, far_slots)) / sizeof(void *));
+    cache->view.none = (struct emp_l1_bin)EMP_NO_BIN;
     cache->view.arena_base = emp_arena.base;
     cache->view.arena_bytes = emp_arena.bytes;
     cache->view.tags = emp_arena.tags;
-    cache->view.home_bit = 1u << (8u + emp_shard_current() % 16u);
+    cache->view.home_bit = 1u << (16u + emp_shard_current() % 16u);
     cache->view.attached = 1;
+    cache->view.slabs = emp_arena.slab_descriptors;
+    cache->view.direct_left = 1;
     memset(cache->pools_known, 0, sizeof(cache->pools_known));
     for (uint32_t c = 0; c < EMP_POOL_CLASS_FIRST; c++) {
         bin_close(cache, c, true);

@@ -75,9 +75,6 @@ void emp_cache_give_oldest(struct emp_cache *cache, uint32_t class_id, unsigned 
 /* Empties the bins of pools, with cold_only those without room; reports with no lock held. */
 void emp_cache_empty_pools(struct emp_cache *cache, bool cold_only, const char *call);
 
-/* Gives back what waits to go home. */
-void emp_cache_flush_away(struct emp_cache *cache, const char *call);
-
 /* Empties every bin of a cache; the owner, or the child of a fork for a thread that is gone. */
 void emp_cache_empty(struct emp_cache *cache, const char *call);
 

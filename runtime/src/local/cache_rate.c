@@ -252,7 +252,6 @@ static void cache_tick(struct emp_cache *cache)
 {
     uint32_t now_us = emp_stopwatch_us();
 
-    emp_cache_flush_away(cache, "tick");
     if (!emp_local_options.rate_limits) {
         return;
     }

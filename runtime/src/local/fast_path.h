@@ -8,12 +8,13 @@
 #define EMP_LOCAL_FAST_PATH_H
 
 #include "base/compiler.h"
+#include "global/shard.h"
 #include "local/thread_cache.h"
 #include "slab/size_class.h"
 #include "sync/atomic.h"
 
 /* Bin at a byte offset of the view. */
-static inline struct emp_l1_bin *emp_fast_bin(struct emp_l1 *view, size_t offset)
+static inline struct emp_l1_bin *emp_fast_bin(struct emp_l1 *view, uintptr_t offset)
 {
     return (struct emp_l1_bin *)(void *)((char *)view + offset);
 }
@@ -41,7 +42,27 @@ static inline void *emp_fast_alloc_small(size_t size)
     return emp_fast_pop(emp_fast_bin(view, offset));
 }
 
-/* Pushes a block into its bin; false: the slow path must take it. */
+/*
+ * Gives a block past a full bin straight to its slab; offset is that of the block in the arena.
+ * False: nothing was done, the slow path must look: at what is wrong, or at the cache as a whole.
+ */
+static inline bool emp_fast_give(struct emp_l1 *view, uintptr_t offset)
+{
+    struct emp_slab *slab = NULL;
+
+    if (emp_unlikely(--view->direct_left == 0 || !emp_slab_release(view->slabs, offset, &slab))) {
+        return false;
+    }
+    if (emp_unlikely(emp_inbox_is_quiet(&slab->inbox))) {
+        emp_shard_notify(slab);
+    }
+    return true;
+}
+
+/*
+ * Pushes a block into its bin. A full bin that is hot (top is its limit), or one that is not at
+ * home, lets it pass to its slab. False: the slow path must take it.
+ */
 static inline bool emp_fast_free(void *ptr)
 {
     struct emp_l1 *view = emp_l1_current();
@@ -52,16 +73,17 @@ static inline bool emp_fast_free(void *ptr)
     }
     /* order(slab-tag): relaxed; the caller holds the block, so its slab cannot end meanwhile */
     uint32_t tag = emp_load_relaxed(&view->tags[offset >> EMP_UNIT_SHIFT]);
-    struct emp_l1_bin *bin = &view->bins[tag & 0xffu];
+    struct emp_l1_bin *bin = emp_fast_bin(view, tag & 0xffffu);
 
     /* one register for the bin, not one computation for each of its words */
     __asm__("" : "+r"(bin));
     void **top = bin->top;
 
     /* order(bin-limit): relaxed; a lowered limit only means a visit to the slow path */
-    if (emp_unlikely((tag & view->home_bit) != 0 || top >= emp_load_relaxed(&bin->limit) ||
-                     top[-1] == ptr)) {
-        return false;
+    void **limit = emp_load_relaxed(&bin->limit);
+
+    if (emp_unlikely((tag & view->home_bit) != 0 || top >= limit || top[-1] == ptr)) {
+        return top <= limit && top[-1] != ptr && emp_fast_give(view, offset);
     }
     *top = ptr;
     bin->top = top + 1;

@@ -33,12 +33,15 @@ struct emp_l1_bin {
 
 /* What fast paths see; core/thread_cache_view.h is the same layout, asserted in core. */
 struct emp_l1 {
+    struct emp_l1_bin none; /* never has a block nor room: the bin of tag 0, where no slab is */
     uintptr_t arena_base;
     uintptr_t arena_bytes;
     const uint32_t *tags;
     uint32_t home_bit;
-    uint32_t attached; /* 1 in a thread's own cache, 0 in the static ones */
-    uint64_t line_rest[4];
+    uint32_t attached;    /* 1 in a thread's own cache, 0 in the static ones */
+    char *slabs;          /* const: emp_arena.slab_descriptors */
+    uint32_t direct_left; /* frees past full bins before the next look at the cache as a whole */
+    uint32_t line_word;
     struct emp_l1_bin bins[EMP_BINS];
 };
 
@@ -53,13 +56,12 @@ struct emp_bin_state {
     uint16_t room;        /* blocks now; 0: cold */
     uint8_t poked;        /* atomic: bin-limit. limit was lowered to sample the rate */
     uint8_t slow_samples; /* consecutive samples below the rate */
-    uint8_t overflows;    /* flushes since the last refill */
+    uint8_t overflows;    /* blocks a full bin did not take since the last refill; saturates */
     /* cold: operations in the window; hot: refills and flushes since it grew */
     uint8_t events;
     uint32_t stamp_us; /* atomic: bin-limit. when poked, or when the window began */
 };
 
-#define EMP_AWAY_MAX   32u
 #define EMP_NEAR_SLOTS 221u
 
 /*
@@ -76,7 +78,7 @@ struct emp_cache {
     uint8_t scale;          /* rooms are divided by 2^scale */
     uint8_t busy;           /* atomic: cache-busy. inside a slow path */
     uint8_t closing;        /* no room any more: the thread is ending */
-    uint8_t away_count;
+    uint8_t head_byte;
     uint16_t near_used; /* slots of near_slots in use */
     uint32_t far_used;  /* slots of far_slots in use */
     uint32_t far_slots_count;
@@ -87,7 +89,6 @@ struct emp_cache {
     void *near_slots[EMP_NEAR_SLOTS];
     struct emp_l1 view;
     struct emp_bin_state pool_states[EMP_BINS - EMP_POOL_CLASS_FIRST];
-    void *away[EMP_AWAY_MAX]; /* blocks of line-sharing classes that must go home */
     void *far_slots[];
 };
 
@@ -135,7 +136,7 @@ void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note);
    class_id. */
 void emp_cache_free_slow(uint32_t class_id, void *ptr, const char *call);
 
-/* Gives blocks whose tags say class_id straight to the shared tiers; reports what is wrong. */
+/* Gives blocks of a bin of class_id to their slabs; reports what is wrong. No limit on count. */
 void emp_cache_give(uint32_t class_id, void **ptrs, unsigned count, const char *call);
 
 /* Empties every bin of the calling thread into the slabs; nothing from inside a slow path. */

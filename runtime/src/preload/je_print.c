@@ -35,7 +35,6 @@ static const struct line lines[] = {
     {"purge_calls", offsetof(struct emp_stats, purge_calls)},
     {"allocations", offsetof(struct emp_stats, allocations)},
     {"frees", offsetof(struct emp_stats, frees)},
-    {"remote_frees", offsetof(struct emp_stats, remote_frees)},
     {"large_blocks", offsetof(struct emp_stats, large_blocks)},
     {"large_bytes", offsetof(struct emp_stats, large_bytes)},
     {"threads", offsetof(struct emp_stats, threads)},

@@ -12,6 +12,9 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/compiler.h"
+#include "base/config.h"
+#include "sync/atomic.h"
+#include "sync/slot_state.h"
 
 #define ALL_SLOTS (~(uint64_t)0)
 
@@ -51,6 +54,19 @@ unsigned emp_bitmap_expand_c(uint64_t word, uintptr_t base, size_t size, void **
     return count;
 }
 
+uint64_t emp_bitmap_lowest_c(uint64_t word, unsigned count)
+{
+    uint64_t rest = word;
+
+    if (~word == 0) {
+        return emp_bits_mask(count);
+    }
+    for (; count > 0 && rest != 0; count--) {
+        rest &= rest - 1;
+    }
+    return word ^ rest;
+}
+
 unsigned emp_bitmap_find_nonzero_c(const uint64_t *words, unsigned count, unsigned from)
 {
     unsigned i = from;
@@ -61,37 +77,35 @@ unsigned emp_bitmap_find_nonzero_c(const uint64_t *words, unsigned count, unsign
     return i < count ? i : count;
 }
 
-bool emp_bitmap_run_c(void *const *ptrs, unsigned count, uintptr_t stride, bool *descending)
+/* Bit i of the result: byte i of eight states is 1. */
+static uint64_t gather_eight(const uint8_t *states)
 {
-    uintptr_t step = (uintptr_t)ptrs[1] - (uintptr_t)ptrs[0];
+    /* order(slot-state): acquire; pairs with emp_slot_release of each of the eight */
+    uint64_t eight = emp_load_acquire((const uint64_t *)(const void *)states);
+    uint64_t ones = eight & ~(eight >> 1) & 0x0101010101010101u;
 
-    emp_assert(count >= 2);
-    *descending = step != stride;
-    if (step != stride && step != (uintptr_t)0 - stride) {
-        return false;
-    }
-    for (unsigned i = 1; i + 1 < count; i++) {
-        if ((uintptr_t)ptrs[i + 1] - (uintptr_t)ptrs[i] != step) {
-            return false;
-        }
-    }
-    return true;
+    return (ones * 0x0102040810204080u) >> 56;
 }
 
-/*
- * The index may be one too large for an offset just below a multiple of size; then index * size is
- * that multiple, not the offset, so the verdict is right for every offset. [slab.inv.reciprocal]
- */
-unsigned emp_bitmap_indices_c(void *const *ptrs, unsigned count,
-                              const struct emp_bitmap_geometry *geometry, uint32_t *index_out)
+uint64_t emp_bitmap_gather_c(const uint8_t *states)
 {
-    for (unsigned i = 0; i < count; i++) {
-        uint32_t offset =
-            (uint32_t)((uintptr_t)ptrs[i] - geometry->arena_base) & geometry->slab_mask;
-        uint32_t index = (uint32_t)(((uint64_t)offset * geometry->reciprocal) >> 32);
+    uint64_t word = 0;
 
-        index_out[i] = index;
-        if (emp_unlikely(index * geometry->size != offset || index >= geometry->slots)) {
+    for (unsigned i = 0; i < EMP_WORD_BITS; i++) {
+        if (EMP_TSAN) { /* the tool ties an acquire to the address of the release, not to its bytes */
+            word |= (uint64_t)emp_slot_is_free(&states[i]) << i;
+        } else if (i % 8 == 0) {
+            word |= gather_eight(states + i) << i;
+        }
+    }
+    return word;
+}
+
+unsigned emp_bitmap_next_c(const uint8_t *states, unsigned count, unsigned from, uint64_t *word)
+{
+    for (unsigned i = from; i < count; i++) {
+        *word = emp_bitmap_gather_c(states + (size_t)i * EMP_WORD_BITS);
+        if (*word != 0) {
             return i;
         }
     }

@@ -1,6 +1,6 @@
 /*
- * Purpose: the operations on bitmap words by which blocks enter and leave a slab: a word to
- *          addresses, addresses to slot numbers, next word with a free slot, is a batch one run.
+ * Purpose: the operations on bitmap words by which blocks leave a slab: the states of 64 slots to a
+ *          word, a word to addresses; and the next word with a bit set.
  * Owner:   slab. Callers go through emp_bitmap_ops; the variants give identical answers.
  * Threads: pure functions over memory the caller owns (a bitmap under its shard's lock, a batch of
  *          its own). The table is written before the process has a second user of it, then read.
@@ -49,23 +49,23 @@ struct emp_bitmap_ops {
      */
     unsigned (*expand)(uint64_t word, uintptr_t base, size_t size, void **out);
 
+    /* The `count` lowest set bits of word, or all of them when it has no more; count in 0..64. */
+    uint64_t (*lowest)(uint64_t word, unsigned count);
+
     /* Index of the first non-zero word in [from, count), or count. Reads nothing outside. */
     unsigned (*find_nonzero)(const uint64_t *words, unsigned count, unsigned from);
 
     /*
-     * True when ptrs[0..count), count >= 2, is an arithmetic progression of step +stride or
-     * -stride; *descending then tells which. False leaves *descending undefined.
+     * The word whose bit i says that states[i], of 64, is 1 (free; states are 0..3). Acquires: what
+     * happened before a state became 1 is visible to the caller when its bit is set.
      */
-    bool (*run)(void *const *ptrs, unsigned count, uintptr_t stride, bool *descending);
+    uint64_t (*gather)(const uint8_t *states);
 
     /*
-     * Slot number of every pointer: index_out[i] for i < the result is exact. Returns the number of
-     * leading pointers that are the first byte of a slot; a result < count names the first pointer
-     * that is not (interior, misaligned, or in the tail behind the last slot). index_out has room
-     * for count entries; those from the result on are undefined. The pointers lie in the arena.
+     * The first word in [from, count) with a free slot; *word receives what gather says of it.
+     * Returns count when there is none. states has 64 bytes per word.
      */
-    unsigned (*indices)(void *const *ptrs, unsigned count,
-                        const struct emp_bitmap_geometry *geometry, uint32_t *index_out);
+    unsigned (*next)(const uint8_t *states, unsigned count, unsigned from, uint64_t *word);
 };
 
 /* The chosen variant; plain C until emp_bitmap_dispatch_init ran. */
@@ -85,9 +85,9 @@ bool emp_bitmap_dispatch_force(const char *name);
 
 /* The plain C variant: the definition the others are tested against. */
 unsigned emp_bitmap_expand_c(uint64_t word, uintptr_t base, size_t size, void **out);
+uint64_t emp_bitmap_lowest_c(uint64_t word, unsigned count);
 unsigned emp_bitmap_find_nonzero_c(const uint64_t *words, unsigned count, unsigned from);
-bool emp_bitmap_run_c(void *const *ptrs, unsigned count, uintptr_t stride, bool *descending);
-unsigned emp_bitmap_indices_c(void *const *ptrs, unsigned count,
-                              const struct emp_bitmap_geometry *geometry, uint32_t *index_out);
+uint64_t emp_bitmap_gather_c(const uint8_t *states);
+unsigned emp_bitmap_next_c(const uint8_t *states, unsigned count, unsigned from, uint64_t *word);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Purpose: the bitmap operations with AVX2: four addresses or slot numbers per instruction.
+ * Purpose: the bitmap operations with AVX2: four addresses or 32 states per instruction.
  * Owner:   slab; one constant table of 2 KiB.
  * Threads: pure functions over memory the caller owns.
  * Design:  [slab.req.bitmap-variants] [slab.inv.bitmap-room]
@@ -12,6 +12,8 @@
 #include <immintrin.h>
 
 #include "base/bits.h"
+#include "base/compiler.h"
+#include "sync/atomic.h"
 
 #define ALL_SLOTS (~(uint64_t)0)
 
@@ -146,6 +148,27 @@ static unsigned bitmap_expand_avx2(uint64_t word, uintptr_t base, size_t size, v
     return expand_dense(word, base, size, out);
 }
 
+/*
+ * Halves the stretch in which the count-th set bit lies, six times. One pdep would do it, but takes
+ * hundreds of cycles on some processors that have it.
+ */
+static uint64_t bitmap_lowest_avx2(uint64_t word, unsigned count)
+{
+    unsigned place = 0;
+
+    if (emp_bits_count(word) <= count) {
+        return word;
+    }
+    for (unsigned width = 32; width != 0; width /= 2) {
+        unsigned below = emp_bits_count(_bzhi_u64(word >> place, width));
+        bool is_above = below <= count;
+
+        count -= is_above ? below : 0;
+        place += is_above ? width : 0;
+    }
+    return _bzhi_u64(word, place);
+}
+
 static unsigned bitmap_find_nonzero_avx2(const uint64_t *words, unsigned count, unsigned from)
 {
     unsigned i = from;
@@ -161,74 +184,58 @@ static unsigned bitmap_find_nonzero_avx2(const uint64_t *words, unsigned count, 
     return emp_bitmap_find_nonzero_c(words, count, i);
 }
 
-/* Four gaps between neighbours against the step: lanes that are not zero are wrong. */
-static inline __m256i run_wrong(void *const *ptrs, __m256i steps)
+/* A bit per byte of 32 that is 1. */
+static inline uint64_t gather_half(const uint8_t *states)
 {
-    return _mm256_xor_si256(_mm256_sub_epi64(avx2_load(ptrs + 1), avx2_load(ptrs)), steps);
+    __m256i free = _mm256_cmpeq_epi8(avx2_load(states), _mm256_set1_epi8(1));
+
+    return (uint32_t)_mm256_movemask_epi8(free);
 }
 
-/*
- * What is no run fails at its first step nearly always; the rest is read to the end without another
- * branch. The last four gaps may be looked at twice.
- */
-static bool bitmap_run_avx2(void *const *ptrs, unsigned count, uintptr_t stride, bool *descending)
+static uint64_t bitmap_gather_avx2(const uint8_t *states)
 {
-    const uintptr_t step = (uintptr_t)ptrs[1] - (uintptr_t)ptrs[0];
-    const __m256i steps = avx2_all(step);
+    uint64_t word = gather_half(states) | gather_half(states + 32) << 32;
 
-    if (count < 5) {
-        return emp_bitmap_run_c(ptrs, count, stride, descending);
-    }
-    *descending = step != stride;
-    if (step != stride && step != (uintptr_t)0 - stride) {
-        return false;
-    }
-    __m256i wrong = run_wrong(ptrs + count - 5, steps);
-    for (unsigned i = 0; i + 5 < count; i += 4) {
-        wrong = _mm256_or_si256(wrong, run_wrong(ptrs + i, steps));
-    }
-    return _mm256_testz_si256(wrong, wrong) != 0;
+    /* order(slot-state): acquire; pairs with emp_slot_release of each state read above */
+    emp_fence_acquire();
+    return word;
 }
 
-static unsigned bitmap_indices_avx2(void *const *ptrs, unsigned count,
-                                    const struct emp_bitmap_geometry *geometry, uint32_t *index_out)
+static unsigned bitmap_next_avx2(const uint8_t *states, unsigned count, unsigned from,
+                                 uint64_t *word)
 {
-    const __m256i base = avx2_all(geometry->arena_base);
-    const __m256i mask = avx2_all(geometry->slab_mask);
-    const __m256i size = avx2_all(geometry->size);
-    const __m256i reciprocal = avx2_all(geometry->reciprocal);
-    const __m256i slots = avx2_all(geometry->slots);
-    const __m256i low_halves = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
-    unsigned i = 0;
+    const __m256i one = _mm256_set1_epi8(1);
 
-    for (; i + 4 <= count; i += 4) {
-        __m256i offset = _mm256_and_si256(_mm256_sub_epi64(avx2_load(ptrs + i), base), mask);
-        __m256i index = _mm256_srli_epi64(_mm256_mul_epu32(offset, reciprocal), 32);
-        __m256i exact = _mm256_cmpeq_epi64(_mm256_mul_epu32(index, size), offset);
-        __m256i right = _mm256_and_si256(exact, _mm256_cmpgt_epi64(slots, index));
-        unsigned wrong = ~(unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(right)) & 0xfu;
-        __m256i packed = _mm256_permutevar8x32_epi32(index, low_halves);
+    for (unsigned i = from; i < count; i++) {
+        const uint8_t *line = states + (size_t)i * 64;
+        __m256i low = _mm256_cmpeq_epi8(avx2_load(line), one);
+        __m256i high = _mm256_cmpeq_epi8(avx2_load(line + 32), one);
+        __m256i any = _mm256_or_si256(low, high);
 
-        _mm_storeu_si128((__m128i *)(void *)(index_out + i), _mm256_castsi256_si128(packed));
-        if (wrong != 0) {
-            return i + emp_bits_lowest(wrong);
+        if (!_mm256_testz_si256(any, any)) {
+            *word = (uint32_t)_mm256_movemask_epi8(low) |
+                    (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
+            /* order(slot-state): acquire; pairs with emp_slot_release of each state read above */
+            emp_fence_acquire();
+            return i;
         }
     }
-    return i + emp_bitmap_indices_c(ptrs + i, count - i, geometry, index_out + i);
+    return count;
 }
 
 const struct emp_bitmap_ops emp_bitmap_vector_ops = {
     .name = "avx2",
     .expand = bitmap_expand_avx2,
     .find_nonzero = bitmap_find_nonzero_avx2,
-    .run = bitmap_run_avx2,
-    .indices = bitmap_indices_avx2,
+    .lowest = bitmap_lowest_avx2,
+    .gather = bitmap_gather_avx2,
+    .next = bitmap_next_avx2,
 };
 
 /* The call may come before constructors ran, so the processor table is filled here first. */
 bool emp_bitmap_vector_usable(void)
 {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+    return !EMP_TSAN && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
            __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
 }

@@ -4,12 +4,15 @@
  * Threads: pure functions over memory the caller owns.
  * Design:  [slab.req.bitmap-variants] [slab.inv.bitmap-room]
  * Source:  Arm C Language Extensions, Advanced SIMD; NEON is part of every aarch64.
- * Cost:    a full word is 32 stores of two addresses. Scattered bits and slot numbers are left to
+ * Cost:    a full word is 32 stores of two addresses. Scattered bits are left to
  *          plain C: without a table look-up per lane there is nothing to gain.
  */
 #include "slab/bitmap_expand.h"
 
 #include <arm_neon.h>
+
+#include "base/compiler.h"
+#include "sync/atomic.h"
 
 #define ALL_SLOTS (~(uint64_t)0)
 
@@ -43,37 +46,49 @@ static unsigned bitmap_find_nonzero_neon(const uint64_t *words, unsigned count, 
     return emp_bitmap_find_nonzero_c(words, count, i);
 }
 
-static bool bitmap_run_neon(void *const *ptrs, unsigned count, uintptr_t stride, bool *descending)
+/* A bit per byte of 16 that is 1: each lane keeps the bit of its place, then lanes are added up. */
+static uint64_t gather_quarter(const uint8_t *states)
 {
-    const uint64_t *from = (const uint64_t *)(const void *)ptrs;
-    uintptr_t step = (uintptr_t)ptrs[1] - (uintptr_t)ptrs[0];
-    uint64x2_t steps = vdupq_n_u64(step);
-    unsigned i = 1;
+    static const uint8_t places[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    uint8x16_t bits = vandq_u8(vceqq_u8(vld1q_u8(states), vdupq_n_u8(1)), vld1q_u8(places));
 
-    *descending = step != stride;
-    if (step != stride && step != (uintptr_t)0 - stride) {
-        return false;
+    return vaddv_u8(vget_low_u8(bits)) | (uint64_t)vaddv_u8(vget_high_u8(bits)) << 8;
+}
+
+static uint64_t bitmap_gather_neon(const uint8_t *states)
+{
+    uint64_t word = 0;
+
+    for (unsigned i = 0; i < 64; i += 16) {
+        word |= gather_quarter(states + i) << i;
     }
-    for (; i + 3 <= count; i += 2) {
-        uint64x2_t gap = vsubq_u64(vld1q_u64(from + i + 1), vld1q_u64(from + i));
-        uint64x2_t wrong = veorq_u64(gap, steps);
+    /* order(slot-state): acquire; pairs with emp_slot_release of each state read above */
+    emp_fence_acquire();
+    return word;
+}
 
-        if ((vgetq_lane_u64(wrong, 0) | vgetq_lane_u64(wrong, 1)) != 0) {
-            return false;
+static unsigned bitmap_next_neon(const uint8_t *states, unsigned count, unsigned from,
+                                 uint64_t *word)
+{
+    for (unsigned i = from; i < count; i++) {
+        *word = bitmap_gather_neon(states + (size_t)i * 64);
+        if (*word != 0) {
+            return i;
         }
     }
-    return i + 1 >= count || (uintptr_t)ptrs[i + 1] - (uintptr_t)ptrs[i] == step;
+    return count;
 }
 
 const struct emp_bitmap_ops emp_bitmap_vector_ops = {
     .name = "neon",
     .expand = bitmap_expand_neon,
     .find_nonzero = bitmap_find_nonzero_neon,
-    .run = bitmap_run_neon,
-    .indices = emp_bitmap_indices_c,
+    .lowest = emp_bitmap_lowest_c,
+    .gather = bitmap_gather_neon,
+    .next = bitmap_next_neon,
 };
 
 bool emp_bitmap_vector_usable(void)
 {
-    return true;
+    return !EMP_TSAN;
 }

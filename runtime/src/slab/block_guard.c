@@ -29,7 +29,7 @@ static char *guard_place(const void *block)
         return NULL;
     }
     /* order(slab-tag): relaxed; the caller holds the block */
-    uint32_t class_id = emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]) & 0xffu;
+    uint32_t class_id = emp_tag_class(emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]));
 
     return class_id == 0 ? NULL
                          : (char *)(uintptr_t)block + emp_classes[class_id].geometry.size - 8;

@@ -52,7 +52,10 @@ void emp_size_class_define(uint32_t class_id, uintptr_t arena_base, uint32_t siz
     entry->geometry =
         emp_bitmap_geometry_make(arena_base, (uint32_t)(units * EMP_UNIT_BYTES), size);
     entry->units = (uint8_t)units;
-    entry->words = (uint16_t)((entry->geometry.slots + 63u) / 64u);
+    /* Bytes behind the last slot have a state too: that of no slot. */
+    bool has_rest = entry->geometry.slots * size != units * EMP_UNIT_BYTES;
+
+    entry->words = (uint16_t)((entry->geometry.slots + has_rest + 63u) / 64u);
     /* Blocks of a pool stay where they are freed: a pool may end while threads hold some for
        home. */
     entry->shares_lines = size < EMP_LINE_BYTES && class_id <= EMP_SIZE_CLASSES;
@@ -66,9 +69,6 @@ void emp_size_class_forget(uint32_t class_id)
     emp_classes[class_id] = (struct emp_class){0};
 }
 
-static size_t first_bin_offset;
-static size_t bin_stride;
-
 void emp_size_class_round_to_line(bool line)
 {
     for (uint32_t index = 0; index <= EMP_SMALL_MAX / 8; index++) {
@@ -77,11 +77,11 @@ void emp_size_class_round_to_line(bool line)
         size = line ? (size + EMP_LINE_BYTES - 1) & ~(size_t)(EMP_LINE_BYTES - 1) : size;
         /* order(small-bins): relaxed; a thread that reads the old entry gets the old rounding */
         emp_store_relaxed(&emp_small_bin_offset[index],
-                          (uint16_t)(first_bin_offset + emp_size_class_of(size) * bin_stride));
+                          (uint16_t)emp_bin_offset(emp_size_class_of(size)));
     }
 }
 
-void emp_size_class_init(uintptr_t arena_base, size_t bins_offset, size_t bin_bytes)
+void emp_size_class_init(uintptr_t arena_base)
 {
     uint32_t size = 8;
 
@@ -91,7 +91,5 @@ void emp_size_class_init(uintptr_t arena_base, size_t bins_offset, size_t bin_by
     }
     emp_check(emp_classes[EMP_SIZE_CLASSES].geometry.size == EMP_SLAB_MAX);
     emp_check(emp_classes[33].geometry.size == EMP_SMALL_MAX);
-    first_bin_offset = bins_offset;
-    bin_stride = bin_bytes;
     emp_size_class_round_to_line(false);
 }

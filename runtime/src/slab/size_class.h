@@ -31,7 +31,7 @@ extern struct emp_class emp_classes[EMP_BINS];
 extern uint16_t emp_small_bin_offset[EMP_SMALL_MAX / 8 + 1];
 
 /* Fills the table; arena_base must be final. Idempotent. */
-void emp_size_class_init(uintptr_t arena_base, size_t bins_offset, size_t bin_bytes);
+void emp_size_class_init(uintptr_t arena_base);
 
 /* Fills the entry of a pool class; size a multiple of 8. */
 void emp_size_class_define(uint32_t class_id, uintptr_t arena_base, uint32_t size);
@@ -41,6 +41,18 @@ void emp_size_class_forget(uint32_t class_id);
 
 /* line: every small request is rounded to whole cache lines from now on; or no longer. */
 void emp_size_class_round_to_line(bool line);
+
+/* Bytes from a thread's view to the bin of a class: what the tag of its slabs carries. */
+static inline uint32_t emp_bin_offset(uint32_t class_id)
+{
+    return EMP_BINS_OFFSET + class_id * EMP_BIN_BYTES;
+}
+
+/* Class of a tag; 0: no slab. Bits 0..15: the offset of the bin, 16..31: shards it is away from. */
+static inline uint32_t emp_tag_class(uint32_t tag)
+{
+    return tag == 0 ? 0 : ((tag & 0xffffu) - EMP_BINS_OFFSET) / EMP_BIN_BYTES;
+}
 
 /* Class of a size in 1025 .. EMP_SLAB_MAX. */
 static inline uint32_t emp_size_class_medium(size_t size)

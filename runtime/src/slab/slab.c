@@ -5,21 +5,23 @@
  */
 #include "slab/slab.h"
 
+#include <string.h>
+
 #include "base/bits.h"
 #include "base/check.h"
 #include "span/meta.h"
 #include "span/unit.h"
 #include "sync/atomic.h"
-#include "sync/remote_word.h"
 
 _Static_assert(sizeof(struct emp_slab) == EMP_SLAB_DESCRIPTOR_BYTES, "descriptor stride");
-_Static_assert(offsetof(struct emp_slab, inbox) == EMP_LINE_BYTES,
-               "remote frees on their own line");
+_Static_assert(offsetof(struct emp_slab, list) == EMP_LINE_BYTES,
+               "what frees read does not lie beside what the holder writes");
+_Static_assert(EMP_WORD_BITS == EMP_LINE_BYTES, "the states of a word are one line");
 
-/* Bytes of one bitmap, rounded to whole lines so that free[] and remote[] never share one. */
-static size_t bitmap_bytes(uint32_t words)
+/* Bytes of the states: a line per word. */
+static size_t state_bytes(uint32_t words)
 {
-    return (words * sizeof(uint64_t) + EMP_LINE_BYTES - 1) & ~(size_t)(EMP_LINE_BYTES - 1);
+    return (size_t)words * EMP_LINE_BYTES;
 }
 
 static void slab_write_tags(const struct emp_slab *slab, uint32_t tag)
@@ -39,23 +41,25 @@ static uint32_t slab_tag(const struct emp_slab *slab)
     if (emp_classes[slab->class_id].shares_lines) {
         away = 0xffffu & ~(1u << (slab->owner % 16u));
     }
-    return slab->class_id | away << 8 | (uint32_t)slab->owner << 24;
+    return emp_bin_offset(slab->class_id) | away << 16;
 }
 
 bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slots)
 {
     struct emp_slab *slab = emp_slab_at(unit);
     const struct emp_class *info = &emp_classes[class_id];
-    size_t bytes = bitmap_bytes(info->words);
-    uint64_t *words = emp_meta_alloc(bytes * 2);
+    size_t bytes = state_bytes(info->words);
+    uint8_t *states = emp_meta_alloc_uncleared(bytes);
 
     emp_assert(slots >= 1 && slots <= info->geometry.slots);
-    if (words == NULL) {
+    if (states == NULL) {
         return false;
     }
     slab->class_id = (uint8_t)class_id;
     /* order(slab-owner): relaxed; the slab is not shared yet */
     emp_store_relaxed(&slab->owner, owner);
+    /* order(slab-magic): relaxed; the slab is not shared yet */
+    emp_store_relaxed(&slab->reciprocal, info->units == 1 ? info->geometry.reciprocal : 0);
     slab->list = EMP_LIST_DETACHED;
     slab->idle_ticks = 0;
     slab->offered = 0;
@@ -63,19 +67,16 @@ bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slo
     slab->free_count = slots;
     slab->tick_count = slots;
     slab->high_word = 0;
+    slab->counted = 0;
     slab->prev = 0;
     slab->next = 0;
     slab->purged_pages = 0;
-    slab->free = words;
-    slab->remote = words + bytes / sizeof(uint64_t);
-    for (unsigned i = 0; i * EMP_WORD_BITS < slots; i++) {
-        unsigned left = slots - i * EMP_WORD_BITS;
-        /* order(slab-free): relaxed; the slab is not shared yet */
-        emp_store_relaxed(&slab->free[i], emp_bits_mask(left > 64 ? 64 : left));
-    }
+    slab->states = states;
+    memset(states, EMP_SLOT_FREE, slots);
+    memset(states + slots, EMP_SLOT_NONE, bytes - slots);
+    emp_inbox_start(&slab->inbox);
     slab_write_tags(slab, slab_tag(slab));
-    /* order(slab-magic): release; everything above, for inbox takers with an old entry of this
-       unit */
+    /* order(slab-magic): release; everything above, for who finds the slab by a stray address */
     emp_store_release(&slab->magic, EMP_SLAB_MAGIC);
     return true;
 }
@@ -85,31 +86,23 @@ void emp_slab_retire(struct emp_slab *slab)
     emp_assert(slab->magic == EMP_SLAB_MAGIC && slab->list == EMP_LIST_DETACHED);
     /* order(slab-magic): relaxed; the lock that is held orders it for all later holders */
     emp_store_relaxed(&slab->magic, EMP_SLAB_ENDING);
+    /* order(slab-magic): relaxed; as above */
+    emp_store_relaxed(&slab->reciprocal, 0);
 }
 
-void *emp_slab_destroy(struct emp_slab *slab)
+void emp_slab_destroy(struct emp_slab *slab)
 {
     const struct emp_class *info = &emp_classes[slab->class_id];
     size_t unit = emp_slab_number(slab);
-    uint64_t *words = slab->free;
-    void *twice = NULL;
+    uint8_t *states = slab->states;
 
     emp_check(slab->magic == EMP_SLAB_ENDING);
     slab_write_tags(slab, 0);
-    for (unsigned w = 0; w < info->words; w++) {
-        uint64_t bits = emp_remote_drain(&slab->remote[w]);
-
-        if (bits != 0) {
-            uintptr_t slot = w * EMP_WORD_BITS + emp_bits_lowest(bits);
-            twice = (void *)(emp_slab_base(slab) + slot * info->geometry.size);
-        }
-    }
     slab->free_count = 0;
     /* order(slab-magic): relaxed; nobody may use the slab since it was retired */
     emp_store_relaxed(&slab->magic, 0);
-    emp_meta_free(words, bitmap_bytes(info->words) * 2);
+    emp_meta_free(states, state_bytes(info->words));
     emp_unit_give(unit, info->units);
-    return twice;
 }
 
 void emp_slab_set_owner(struct emp_slab *slab, uint8_t owner)
@@ -120,32 +113,37 @@ void emp_slab_set_owner(struct emp_slab *slab, uint8_t owner)
     slab_write_tags(slab, slab_tag(slab));
 }
 
-unsigned emp_slab_drain(struct emp_slab *slab, void **twice)
+unsigned emp_slab_count(struct emp_slab *slab)
 {
-    const struct emp_class *info = &emp_classes[slab->class_id];
-    unsigned moved = 0;
+    unsigned words = emp_classes[slab->class_id].words;
+    unsigned count = 0;
 
-    *twice = NULL;
-    for (unsigned w = 0; w < info->words; w++) {
-        uint64_t bits = emp_remote_drain(&slab->remote[w]);
-        /* order(slab-free): relaxed; the holder is the only writer */
-        uint64_t before = emp_load_relaxed(&slab->free[w]);
-        uint64_t again = bits & before;
+    for (unsigned w = 0; w < words; w++) {
+        count += emp_bits_count(emp_slab_word(slab, w));
+    }
+    unsigned news = count - slab->free_count;
 
-        if (bits == 0) {
+    emp_assert(count >= slab->free_count);
+    slab->free_count = (uint16_t)count;
+    return news;
+}
+
+/* Eight slots at a time where all eight are free: then no other thread may write any of them. */
+void emp_slab_take_bits(struct emp_slab *slab, unsigned word, uint64_t bits)
+{
+    uint8_t *states = slab->states + (size_t)word * EMP_WORD_BITS;
+
+    for (; bits != 0; bits >>= 8, states += 8) {
+        unsigned eight = bits & 0xffu;
+
+        if (eight == 0xffu) {
+            memset(states, EMP_SLOT_USED, 8);
             continue;
         }
-        if (again != 0) {
-            uintptr_t slot = w * EMP_WORD_BITS + emp_bits_lowest(again);
-            *twice = (void *)(emp_slab_base(slab) + slot * info->geometry.size);
-            bits &= ~again;
+        for (; eight != 0; eight &= eight - 1) {
+            emp_slot_set(&states[emp_bits_lowest(eight)], EMP_SLOT_USED);
         }
-        /* order(slab-free): relaxed; remote readers only look for their own block's bit */
-        emp_store_relaxed(&slab->free[w], before | bits);
-        moved += emp_bits_count(bits);
     }
-    slab->free_count = (uint16_t)(slab->free_count + moved);
-    return moved;
 }
 
 /* Slots [first, last] that touch a page; last may lie behind the slab's slots. */
@@ -166,7 +164,7 @@ static bool slots_all_free(const struct emp_slab *slab, unsigned first, unsigned
         unsigned in_word = 64u - i % 64u < last + 1u - i ? 64u - i % 64u : last + 1u - i;
         uint64_t mask = emp_bits_mask(in_word) << (i % 64u);
 
-        if ((slab->free[i / 64u] & mask) != mask) {
+        if ((emp_slab_word(slab, i / 64u) & mask) != mask) {
             return false;
         }
         i += in_word;
@@ -191,43 +189,59 @@ uint64_t emp_slab_free_pages(const struct emp_slab *slab)
     return mask;
 }
 
-/* Sets or clears the free bits of every block that touches a page of mask; returns bits changed. */
-static unsigned slab_move_pages(struct emp_slab *slab, uint64_t mask, bool to_free)
+/* Moves the blocks that touch a page of mask from one state to another; returns how many. */
+static unsigned slab_move_pages(struct emp_slab *slab, uint64_t mask, enum emp_slot_state from,
+                                enum emp_slot_state to)
 {
     unsigned moved = 0;
 
-    while (mask != 0) {
+    for (; mask != 0; mask &= mask - 1) {
         unsigned first = 0;
         unsigned last = 0;
 
         page_slots(slab, emp_bits_lowest(mask), &first, &last);
         for (unsigned i = first; i <= last; i++) {
-            uint64_t bit = (uint64_t)1 << (i % 64u);
-            /* order(slab-free): relaxed; the holder is the only writer */
-            uint64_t word = emp_load_relaxed(&slab->free[i / 64u]);
-
-            if (((word & bit) != 0) != to_free) {
-                /* order(slab-free): relaxed; the blocks are free, nobody looks for their bits */
-                emp_store_relaxed(&slab->free[i / 64u], word ^ bit);
+            /* order(slot-state): relaxed; only the holder changes a slot that is not in use */
+            if (emp_load_relaxed(&slab->states[i]) == from) {
+                emp_slot_set(&slab->states[i], to);
                 moved++;
             }
         }
-        mask &= mask - 1;
     }
     return moved;
 }
 
-unsigned emp_slab_claim_pages(struct emp_slab *slab, uint64_t mask)
+unsigned emp_slab_page_blocks(const struct emp_slab *slab, uint64_t mask)
 {
-    unsigned moved = slab_move_pages(slab, mask, false);
+    unsigned count = 0;
+    unsigned next = 0; /* first slot not looked at yet */
 
+    for (; mask != 0; mask &= mask - 1) {
+        unsigned first = 0;
+        unsigned last = 0;
+
+        page_slots(slab, emp_bits_lowest(mask), &first, &last);
+        for (unsigned i = first < next ? next : first; i <= last; i++) {
+            count += emp_slot_is_free(&slab->states[i]);
+        }
+        next = last + 1;
+    }
+    return count;
+}
+
+unsigned emp_slab_claim_pages(struct emp_slab *slab, uint64_t mask, unsigned *news)
+{
+    *news = emp_slab_count(slab); /* after the pages were found free: it counts all of them */
+    unsigned moved = slab_move_pages(slab, mask, EMP_SLOT_FREE, EMP_SLOT_HELD);
+
+    emp_assert(moved <= slab->free_count);
     slab->free_count = (uint16_t)(slab->free_count - moved);
     return moved;
 }
 
 void emp_slab_restore_pages(struct emp_slab *slab, uint64_t mask)
 {
-    unsigned moved = slab_move_pages(slab, mask, true);
+    unsigned moved = slab_move_pages(slab, mask, EMP_SLOT_HELD, EMP_SLOT_FREE);
 
     slab->free_count = (uint16_t)(slab->free_count + moved);
     slab->purged_pages |= mask;
@@ -253,10 +267,10 @@ const char *emp_slab_audit(const struct emp_slab *slab)
         return "magic";
     }
     for (unsigned w = 0; w < info->words; w++) {
-        bits += emp_bits_count(slab->free[w]);
+        bits += emp_bits_count(emp_slab_word(slab, w));
     }
-    if (bits != slab->free_count) {
-        return "free_count differs from the bits";
+    if (bits < slab->free_count) {
+        return "more free blocks known than there are";
     }
     if (slab->free_count > slab->slots || slab->slots > info->geometry.slots) {
         return "counts out of range";
@@ -264,9 +278,8 @@ const char *emp_slab_audit(const struct emp_slab *slab)
     if (emp_arena.tags[emp_slab_number(slab)] != slab_tag(slab)) {
         return "tag differs from the descriptor";
     }
-    if ((slab->free_count == 0) != (slab->list == EMP_LIST_FULL) &&
-        slab->list != EMP_LIST_DETACHED) {
-        return "list differs from the count";
+    if (slab->list == EMP_LIST_FULL && slab->free_count != 0 && emp_inbox_is_quiet(&slab->inbox)) {
+        return "known to have free blocks, yet full and quiet";
     }
     return NULL;
 }

@@ -7,7 +7,7 @@
  *   empty --retire (holder)--> detached --destroy--> unused        partial --adopt--> another shard
  *
  * Threads: creation and destruction by the one thread that has it; all else by the holder, except
- *          remote[] and the inbox link, which any thread that frees a block may touch.
+ *          the states and the inbox link, which any thread that frees a block may touch.
  * Design:  [slab.inv.counts] [slab.inv.tag] [slab.proto.owner]
  */
 #ifndef EMP_SLAB_SLAB_H
@@ -17,52 +17,59 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/compiler.h"
 #include "base/config.h"
+#include "slab/bitmap_expand.h"
 #include "slab/size_class.h"
 #include "span/arena.h"
 #include "span/unit.h"
 #include "sync/atomic.h"
 #include "sync/inbox.h"
+#include "sync/slot_state.h"
 
 #define EMP_SLAB_MAGIC  0x45434d53u /* "ECMS": the slab exists */
 #define EMP_SLAB_ENDING 0x45434d45u /* "ECME": retired; only who retired it may touch it */
 
 /* Where a slab is linked. Buckets count from the fullest. */
 enum emp_slab_list {
-    EMP_LIST_BUCKETS = 4, /* 0..3: some slots free */
+    EMP_LIST_BUCKETS = 4, /* 0..3: some slots free, as of the last count */
     EMP_LIST_EMPTY = 4,   /* all slots free */
-    EMP_LIST_COUNT = 5,
-    EMP_LIST_FULL = 6,    /* no slot free, not linked */
+    EMP_LIST_OPEN = 5,    /* lists whose slabs have free slots: 0..4 */
+    EMP_LIST_FULL = 5,    /* no slot free when last looked at */
+    EMP_LIST_COUNT = 6,
     EMP_LIST_DETACHED = 7 /* not linked on purpose: being created, purged, offered or retired */
 };
 
 /*
- * Descriptor, 128 bytes, out of band, one per unit of the arena (the first unit's is used).
- * The first eight bytes are read as one word by the flush path, which may not hold the lock: only
- * what is const while the slab exists, and the owner, stands there.
- * Invariants: free_count = set bits of free[]; free[] and remote[] of live blocks are 0;
+ * Descriptor, 128 bytes, out of band, one per unit of the arena (the first unit's is used). The
+ * first line is what every thread that frees a block reads; it changes when the slab becomes full
+ * or has news, not with each block. The second line is the holder's.
+ * Invariants: free_count is a lower bound of the FREE states, exact after a count, 0 in FULL;
  * magic is EMP_SLAB_MAGIC iff the slab exists.
  */
 struct emp_slab {
-    uint32_t magic;        /* set last at creation, cleared first at destruction */
-    uint8_t class_id;      /* const while the slab exists */
-    uint8_t owner;         /* atomic: slab-owner. shard; changed by the holder only */
-    uint16_t slots;        /* const: blocks that may be handed out */
-    uint8_t list;          /* holder: enum emp_slab_list */
-    uint8_t idle_ticks;    /* holder: ticks without a change of free_count */
-    uint16_t free_count;   /* holder */
-    uint16_t high_word;    /* holder: highest word that blocks were ever taken from */
-    uint16_t tick_count;   /* holder: free_count at the last tick */
-    uint64_t *free;        /* atomic: slab-free. written by the holder, read by remote frees */
-    uint64_t *remote;      /* atomic: remote-word */
-    uint32_t prev;         /* holder: slab number + 1 */
-    uint32_t next;         /* holder: slab number + 1 */
-    uint64_t purged_pages; /* holder: 4 KiB pages given back while all their blocks were free */
+    uint32_t magic;              /* set last at creation, cleared first at destruction */
+    uint8_t class_id;            /* const while the slab exists */
+    uint8_t owner;               /* atomic: slab-owner. shard; changed by the holder only */
+    uint16_t slots;              /* const: blocks that may be handed out */
+    uint8_t *states;             /* const: a byte per slot, in whole lines. atomic: slot-state */
+    struct emp_inbox_link inbox; /* told: 0 when full and nobody has told the shard of news */
+    /* const: that of the class when a slab is one unit; 0 for wide slabs, and in no slab */
+    uint32_t reciprocal;
+    uint32_t line_rest[9];
+    uint8_t list;        /* holder: enum emp_slab_list */
+    uint8_t idle_ticks;  /* holder: ticks without a change of free_count */
+    uint16_t free_count; /* holder */
+    uint16_t high_word;  /* holder: highest word that blocks were ever taken from */
+    uint16_t tick_count; /* holder: free_count at the last tick */
+    uint16_t holder_word;
     uint8_t offered;       /* holder: its number is in the ring of its class */
     uint8_t tick_round;    /* holder: the round of maintenance that saw it last */
-    uint8_t rest[14];
-    struct emp_inbox_link inbox; /* second line: any thread */
-    uint32_t line_rest[14];
+    uint32_t prev;         /* holder: slab number + 1 */
+    uint32_t next;         /* holder: slab number + 1 */
+    uint32_t counted;      /* holder: the round of maintenance that counted it last */
+    uint64_t purged_pages; /* holder: 4 KiB pages given back while all their blocks were free */
+    uint32_t holder_rest[8];
 };
 
 /* True when the slab exists; what its creator wrote is visible then. */
@@ -114,24 +121,54 @@ bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slo
    again. */
 void emp_slab_retire(struct emp_slab *slab);
 
-/*
- * Ends a retired slab; the units go back. Returns a block that was freed once more while the slab
- * was ending, or NULL.
- */
-void *emp_slab_destroy(struct emp_slab *slab);
+/* Ends a retired slab; the units go back. */
+void emp_slab_destroy(struct emp_slab *slab);
 
 /* Sets owner and tags; the caller holds the lock of the old owner. */
 void emp_slab_set_owner(struct emp_slab *slab, uint8_t owner);
 
-/* Moves remote[] into free[]; returns blocks moved. *twice: a block that was freed twice, or
-   NULL. */
-unsigned emp_slab_drain(struct emp_slab *slab, void **twice);
+/* The free slots among 64, word by word, as a bitmap; what their last users wrote is visible. */
+static inline uint64_t emp_slab_word(const struct emp_slab *slab, unsigned word)
+{
+    return emp_bitmap_ops.gather(slab->states + (size_t)word * EMP_WORD_BITS);
+}
+
+/*
+ * Frees the block at an offset of the arena without its class. False: nothing was done, because it
+ * is not the start of a block in use, or its slab is wide. *slab receives what it lies in.
+ */
+static inline bool emp_slab_release(char *descriptors, uintptr_t offset, struct emp_slab **slab)
+{
+    struct emp_slab *found =
+        (struct emp_slab *)(void *)(descriptors +
+                                    (offset >> EMP_UNIT_SHIFT) * EMP_SLAB_DESCRIPTOR_BYTES);
+    /* order(slab-magic): relaxed; who holds a block has the slab's creation behind him */
+    uint32_t reciprocal = emp_load_relaxed(&found->reciprocal);
+    uint64_t product = (offset & (EMP_UNIT_BYTES - 1)) * reciprocal;
+
+    *slab = found;
+    /* The fraction is below one part in `size` exactly for multiples of it: [slab.inv.fraction] */
+    return emp_likely((uint32_t)product < reciprocal) &&
+           emp_slot_release(&found->states[product >> 32]);
+}
+
+/* Counts the free slots; returns how many more there are than was known. Holder. */
+unsigned emp_slab_count(struct emp_slab *slab);
+
+/* Takes the slots of one word, all of them free, for the holder. */
+void emp_slab_take_bits(struct emp_slab *slab, unsigned word, uint64_t bits);
 
 /* Pages of 4 KiB all of whose blocks are free and that were not given back yet, as a mask. */
 uint64_t emp_slab_free_pages(const struct emp_slab *slab);
 
-/* Takes every block that touches a page of mask out of free[]; returns how many. */
-unsigned emp_slab_claim_pages(struct emp_slab *slab, uint64_t mask);
+/* Free blocks that touch a page of mask. Holder. */
+unsigned emp_slab_page_blocks(const struct emp_slab *slab, uint64_t mask);
+
+/*
+ * Keeps the blocks of pages that emp_slab_free_pages found back (HELD); returns how many. Counts
+ * first: *news receives how many more free blocks there were than was known.
+ */
+unsigned emp_slab_claim_pages(struct emp_slab *slab, uint64_t mask, unsigned *news);
 
 /* Puts back what emp_slab_claim_pages took, and remembers that the pages were given back. */
 void emp_slab_restore_pages(struct emp_slab *slab, uint64_t mask);

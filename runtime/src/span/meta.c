@@ -1,5 +1,5 @@
 /*
- * Purpose: see meta.h. A bump pointer with one free list per power of two.
+ * Purpose: see meta.h. A bump pointer with a free list per size, four sizes per doubling.
  * Owner:   span. Threads: any, under meta.lock; the lock is dropped around the system call that
  *          commits more (the frontier is claimed first).
  * Design:  [span.inv.meta-mapped]. Cost: O(1); a system call per EMP_META_STEP_BYTES.
@@ -17,8 +17,9 @@
 #include "sync/atomic.h"
 #include "thread/mutex.h"
 
-#define EMP_META_SHIFT_MIN  6u
-#define EMP_META_SHIFT_MAX  16u
+#define EMP_META_SHIFT_MIN  6u  /* the smallest block, and the step up to eight of them */
+#define EMP_META_SHIFT_MAX  16u /* the largest block */
+#define EMP_META_SIZES      (4u * (EMP_META_SHIFT_MAX - EMP_META_SHIFT_MIN - 1u))
 #define EMP_META_STEP_BYTES ((size_t)256 << 10)
 
 /* A free block; its first word links to the next of its size. */
@@ -28,18 +29,21 @@ struct emp_meta_block {
 
 static struct {
     struct emp_mutex lock;
-    char *next;                                          /* guarded by lock: first unused byte */
-    char *committed;                                     /* guarded by lock: end of committed */
-    char *end;                                           /* const after init */
-    struct emp_meta_block *free[EMP_META_SHIFT_MAX + 1]; /* guarded by lock */
-    size_t committed_bytes;                              /* atomic: meta-count */
+    char *next;                                  /* guarded by lock: first unused byte */
+    char *committed;                             /* guarded by lock: end of committed */
+    char *end;                                   /* const after init */
+    struct emp_meta_block *free[EMP_META_SIZES]; /* guarded by lock */
+    size_t committed_bytes;                      /* atomic: meta-count */
 } meta = {.lock = EMP_MUTEX_INIT(META)};
 
-static unsigned meta_shift(size_t bytes)
+/* Number of the free list for a request; *size receives the bytes of its blocks. */
+static unsigned meta_list(size_t bytes, size_t *size)
 {
-    unsigned shift = bytes <= 1 ? 0 : emp_bits_highest(bytes - 1) + 1;
+    size_t last = bytes <= 1 ? 0 : (bytes - 1) >> EMP_META_SHIFT_MIN; /* in smallest blocks */
+    unsigned octave = last < 8 ? 0 : emp_bits_highest(last) - 2u;
 
-    return shift < EMP_META_SHIFT_MIN ? EMP_META_SHIFT_MIN : shift;
+    *size = ((last >> octave) + 1) << (octave + EMP_META_SHIFT_MIN);
+    return octave * 4u + (unsigned)(last >> octave);
 }
 
 void emp_meta_init(void *base, size_t bytes)
@@ -87,20 +91,20 @@ static void *meta_cut(size_t size, size_t align)
 
 void *emp_meta_alloc_uncleared(size_t bytes)
 {
-    unsigned shift = meta_shift(bytes);
-    size_t size = (size_t)1 << shift;
+    size_t size = 0;
+    unsigned list = meta_list(bytes, &size);
     void *result = NULL;
 
-    emp_check(shift <= EMP_META_SHIFT_MAX);
+    emp_check(list < EMP_META_SIZES);
     emp_mutex_lock(&meta.lock);
-    if (meta.free[shift] != NULL) {
-        struct emp_meta_block *block = meta.free[shift];
-        meta.free[shift] = block->next;
+    if (meta.free[list] != NULL) {
+        struct emp_meta_block *block = meta.free[list];
+        meta.free[list] = block->next;
         emp_mutex_unlock(&meta.lock);
         block->next = NULL;
         return block;
     }
-    result = meta_cut(size, size > 4096 ? 4096 : size);
+    result = meta_cut(size, size < 4096 ? EMP_LINE_BYTES : 4096);
     emp_mutex_unlock(&meta.lock);
     return result;
 }
@@ -128,13 +132,14 @@ void *emp_meta_alloc_pages(size_t bytes)
 
 void emp_meta_free(void *block, size_t bytes)
 {
-    unsigned shift = meta_shift(bytes);
+    size_t size = 0;
+    unsigned list = meta_list(bytes, &size);
     struct emp_meta_block *freed = block;
 
-    emp_assert(shift <= EMP_META_SHIFT_MAX);
+    emp_assert(list < EMP_META_SIZES);
     emp_mutex_lock(&meta.lock);
-    freed->next = meta.free[shift];
-    meta.free[shift] = freed;
+    freed->next = meta.free[list];
+    meta.free[list] = freed;
     emp_mutex_unlock(&meta.lock);
 }
 

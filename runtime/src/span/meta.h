@@ -1,7 +1,7 @@
 /*
  * Purpose: memory for the allocator's own structures: descriptors, bitmaps, thread caches. Out of
  *          band: nothing of it lies between user blocks.
- * Owner:   span. Blocks of powers of two, 64 B .. 64 KiB, cut from a reserved range that is
+ * Owner:   span. Blocks of 64 B .. 64 KiB, four sizes per doubling, cut from a reserved range that is
  *          committed as it grows; freed blocks are kept by size for reuse and stay mapped for ever,
  *          so a late reader of a freed structure reads stale data, never faults.
  * Threads: any; a mutex of rank META inside.
@@ -16,7 +16,7 @@
 /* Gives the range to cut from; once, at start. */
 void emp_meta_init(void *base, size_t bytes);
 
-/* A zeroed block of at least bytes, aligned to its size, to 4 KiB at most. NULL: no memory. */
+/* A zeroed block of at least bytes, on a line; from 4 KiB on, on a page. NULL: no memory. */
 void *emp_meta_alloc(size_t bytes);
 
 /* The same without clearing a reused block: the caller initialises what it reads. */

@@ -39,6 +39,7 @@
 #define emp_cas_acq_rel(p, e, v) \
     __atomic_compare_exchange_n((p), (e), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 
+#define emp_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define emp_fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 #endif

@@ -1,20 +1,21 @@
 /*
- * Purpose: tells a shard which of its slabs have remote blocks: a stack of slab numbers that many
+ * Purpose: tells a shard which of its slabs have blocks again: a stack of slab numbers that many
  *          push and the shard's holder takes whole; every slab is in at most one inbox.
- * Owner:   sync. Roles: notifiers (any thread that has just published remote bits), one taker.
+ * Owner:   sync. Roles: notifiers (any thread that has just released a slot), one taker.
  *
- *   slab:  idle --notify: exchange(queued, 1) was 0, push--> queued
- *          queued --taker: take all, then exchange(queued, 0), then drain the words--> idle
+ *   slab:  told (listed, or on its way) --taker finds nothing in it: quiet--> quiet
+ *          quiet --notify: exchange(told, 1) was 0, push--> told (in the inbox) --take--> listed
  *
- * Invariants: I1 a slab is on at most one stack: only who turned queued from 0 to 1 pushes it.
- *   I2 no publication is missed: both sides do a read-modify-write on queued. If the notifier's
- *   comes first, the taker's exchange reads from it and sees the bits; if the taker's comes first,
- *   the notifier finds 0 and pushes again.
- * Linearisation: the exchange of queued; the compare-and-swap of head; the exchange of head.
- * Order table: inbox-queued: acq_rel on both sides, bits published before are visible to the taker.
+ * Invariants: I1 a slab is on at most one stack: only who turned told from 0 to 1 pushes it, and
+ *   while it is 1 nobody pushes. I2 who releases a slot looks at told after it; the taker looks at
+ *   the slots once more after it turned told to 0.
+ * Linearisation: the exchange of told; the compare-and-swap of head; the exchange of head.
+ * Order table: inbox-told: the taker's store and its second look are ordered by a full fence;
  *   inbox-head: push releases the link, take acquires it.
  * Progress: push lock-free, take wait-free. ABA: none, the taker removes all nodes at once.
- * Does not promise: order; that the slab still belongs to the shard (the taker checks).
+ * Does not promise: that every release is announced. A releaser pays for no fence, so its look at
+ *   told may come before its slot is seen; that slab waits for its next release, for a count by
+ *   maintenance, or for a taker that is about to fail and counts first. Nor order.
  * Threads: any. Design: [sync.proto.inbox]
  */
 #ifndef EMP_SYNC_INBOX_H
@@ -27,15 +28,22 @@
 
 /* The link of one item; lives as long as the process. */
 struct emp_inbox_link {
-    uint32_t queued; /* atomic: inbox-queued. 1 while on a stack */
-    uint32_t next;   /* atomic: inbox-head. item below, 0: none */
+    uint32_t told; /* atomic: inbox-told. 0: whoever has news must push the item */
+    uint32_t next; /* atomic: inbox-head. item below, 0: none */
 };
 
-/* Marks the item; true when the caller must push it. */
+/* True when nobody has told the taker of this item yet. */
+static inline bool emp_inbox_is_quiet(const struct emp_inbox_link *link)
+{
+    /* order(inbox-told): relaxed; a hint on the way of every release, the exchange decides */
+    return emp_load_relaxed(&link->told) == 0;
+}
+
+/* Marks the item; true when the caller must push it, or list it if it is the taker. */
 static inline bool emp_inbox_mark(struct emp_inbox_link *link)
 {
-    /* order(inbox-queued): acq_rel; releases the bits published before, see I2 */
-    return emp_exchange_acq_rel(&link->queued, 1) == 0;
+    /* order(inbox-told): acq_rel; the slots released before are seen by who finds the mark set */
+    return emp_exchange_acq_rel(&link->told, 1) == 0;
 }
 
 /* Pushes a marked item; item numbers are never 0. */
@@ -62,19 +70,27 @@ static inline uint32_t emp_inbox_take(uint32_t *head)
     return emp_exchange_acquire(head, 0);
 }
 
-/* The item below one that was taken; to be read before the item is unmarked. */
+/* The item below one that was taken; to be read before the item is quiet again. */
 static inline uint32_t emp_inbox_next(const struct emp_inbox_link *link)
 {
     /* order(inbox-head): relaxed; the acquire of emp_inbox_take made the link visible */
     return emp_load_relaxed(&link->next);
 }
 
-/* Unmarks an item that was taken, before its words are drained. */
-static inline void emp_inbox_unmark(struct emp_inbox_link *link)
+/* The taker found nothing in the item: from now on releases are told. It must look once more. */
+static inline void emp_inbox_quiet(struct emp_inbox_link *link)
 {
-    /* order(inbox-queued): acq_rel; acquires the bits of everybody who found the mark set, see
-       I2 */
-    (void)emp_exchange_acq_rel(&link->queued, 0);
+    /* order(inbox-told): relaxed; the fence below orders it before the second look, see I2 */
+    emp_store_relaxed(&link->told, 0);
+    /* order(inbox-told): seq_cst; a release before a look that found told set is seen from here */
+    emp_fence_seq_cst();
+}
+
+/* A new item, not shared yet: listed by its maker, so nobody needs to push it. */
+static inline void emp_inbox_start(struct emp_inbox_link *link)
+{
+    /* order(inbox-told): relaxed; the item becomes known through the slab's magic */
+    emp_store_relaxed(&link->told, 1);
 }
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * What:  fork while 16 threads allocate, free, make pools, purge and receive events: every child
  *        can allocate, free, make pools and threads, finds a sound heap and ends; what the caches
- *        of threads held that do not exist in the child is given back there.
+ *        of threads held that do not exist in the child is given back there; every block that the
+ *        parent has freed is free in the child, known to be so or not.
  * How:   many forks beside busy threads; one fork beside threads that stand still, for exact
  *        counts.
  * Shows: [core.proto.fork]
@@ -281,10 +282,111 @@ static void grandchildren_work(void **state)
     assert_int_equal(status, 0);
 }
 
+#define LIMITED 3000u
+
+static struct emp_pool *limited;
+static void *objects[LIMITED];
+
+/* 0: the child gets as many objects as its parent has freed, each once, and not one more. */
+static int gets_what_is_free(unsigned count)
+{
+    static void *again[LIMITED];
+
+    (void)alarm(CHILD_SECONDS);
+    for (unsigned i = 0; i < count; i++) {
+        again[i] = emp_pool_alloc(limited);
+        if (again[i] == NULL) {
+            return 1;
+        }
+        memset(again[i], (int)(i % 251), 200);
+    }
+    if (emp_pool_alloc(limited) != NULL) {
+        return 2;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (((unsigned char *)again[i])[0] != i % 251 ||
+            ((unsigned char *)again[i])[199] != i % 251) {
+            return 3;
+        }
+    }
+    return emp_audit() == 0 ? 0 : 4;
+}
+
+static void *free_a_part(void *arg)
+{
+    unsigned part = (unsigned)(uintptr_t)arg;
+
+    for (unsigned i = part; i < LIMITED; i += 4) {
+        emp_pool_free(limited, objects[i]);
+    }
+    return NULL;
+}
+
+/* How much of what was freed is known when the parent forks. */
+enum known { KNOWN_NOTHING, KNOWN_BY_STATISTICS, KNOWN_BY_A_ROUND, KNOWN_KINDS };
+
+/* A pool at its limit, every slab full; some of its objects freed by this thread and others. */
+static void a_child_finds_every_block_that_its_parent_freed(void **state)
+{
+    struct emp_pool_config config = emp_pool_config_default(200);
+
+    (void)state;
+    config.max_capacity = LIMITED;
+    config.l1_cache_size = 1;
+    assert_int_equal(emp_pool_create(&config, &limited), EMP_OK);
+    for (unsigned kind = 0; kind < 3u * KNOWN_KINDS; kind++) {
+        unsigned parts = 1 + kind / KNOWN_KINDS;
+        unsigned count = 0;
+        int status = 0;
+
+        for (unsigned i = 0; i < LIMITED; i++) {
+            objects[i] = emp_pool_alloc(limited);
+            assert_non_null(objects[i]);
+        }
+        assert_null(emp_pool_alloc(limited));
+        for (unsigned part = 0; part < parts; part++) {
+            pthread_t thread;
+
+            count += (LIMITED - part + 3) / 4;
+            if (part == 0) {
+                (void)free_a_part((void *)(uintptr_t)part);
+                emp_park();
+                continue;
+            }
+            assert_int_equal(pthread_create(&thread, NULL, free_a_part, (void *)(uintptr_t)part),
+                             0);
+            assert_int_equal(pthread_join(thread, NULL), 0);
+        }
+        if (kind % KNOWN_KINDS == KNOWN_BY_STATISTICS) {
+            struct emp_pool_stats stats;
+
+            assert_int_equal(emp_pool_get_stats(limited, &stats), EMP_OK);
+            assert_int_equal(stats.total_free, count);
+            assert_int_equal(stats.total_allocated, LIMITED - count);
+        } else if (kind % KNOWN_KINDS == KNOWN_BY_A_ROUND) {
+            (void)emp_purge();
+        }
+        pid_t child = fork();
+
+        assert_true(child >= 0);
+        if (child == 0) {
+            _exit(gets_what_is_free(count));
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        for (unsigned part = parts; part < 4; part++) {
+            (void)free_a_part((void *)(uintptr_t)part);
+        }
+        emp_park();
+    }
+    assert_int_equal(emp_pool_destroy(limited, NULL), EMP_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(caches_of_threads_that_are_gone_come_back_in_the_child),
+        cmocka_unit_test(a_child_finds_every_block_that_its_parent_freed),
         cmocka_unit_test(children_of_a_busy_process_work),
         cmocka_unit_test(grandchildren_work),
     };

@@ -78,7 +78,7 @@ static void every_field_out_of_range_is_refused(void **state)
     }
     bad = good, bad.l1_cache_size = 513;
     assert_refused(&bad);
-    bad = good, bad.l2_cache_size = 65;
+    bad = good, bad.l2_cache_size = (size_t)UINT32_MAX + 1;
     assert_refused(&bad);
     bad = good, bad.batch_alloc_size = 129;
     assert_refused(&bad);

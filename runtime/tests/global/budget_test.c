@@ -106,7 +106,7 @@ static int start(void **state)
         return -1;
     }
     emp_bitmap_dispatch_init();
-    emp_size_class_init(emp_arena.base, 0, 16);
+    emp_size_class_init(emp_arena.base);
     return emp_shard_init(2) ? 0 : -1;
 }
 

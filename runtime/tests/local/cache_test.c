@@ -43,7 +43,7 @@ static uint32_t class_of(const void *block)
     uintptr_t unit = ((uintptr_t)block - emp_arena.base) >> EMP_UNIT_SHIFT;
 
     /* order(slab-tag): relaxed; the block is ours, only the owner in its tag may change */
-    return emp_load_relaxed(&emp_arena.tags[unit]) & 0xff;
+    return emp_tag_class(emp_load_relaxed(&emp_arena.tags[unit]));
 }
 
 static void block_free(void *block)
@@ -79,10 +79,10 @@ static uint64_t blocks_in_use(void)
 
     for (uint32_t s = 0; s < emp_shard_count; s++) {
         emp_mutex_lock(&emp_shards[s]->lock);
-        (void)emp_shard_drain_inbox(emp_shards[s]);
         for (uint32_t c = 1; c <= EMP_SIZE_CLASSES; c++) {
             const struct emp_shard_class *state = &emp_shards[s]->classes[c];
 
+            emp_shard_recount_all(emp_shards[s], c);
             sum += (uint64_t)(state->slots - state->free_blocks);
         }
         emp_mutex_unlock(&emp_shards[s]->lock);
@@ -288,7 +288,7 @@ int main(void)
         return 1;
     }
     emp_bitmap_dispatch_init();
-    emp_size_class_init(emp_arena.base, offsetof(struct emp_l1, bins), sizeof(struct emp_l1_bin));
+    emp_size_class_init(emp_arena.base);
     if (!emp_shard_init(2) || !emp_lifecycle_init(emp_cache_on_exit, &hooks)) {
         return 1;
     }

@@ -1,6 +1,8 @@
 /*
  * What: misuse that the wrong call itself reports in every build: foreign and invalid pointers, the
- *       wrong pool, the wrong size or alignment, the second free of the block freed last.
+ *       wrong pool, the wrong size or alignment, the second free of the block freed last; and of
+ *       all that does not stay in the thread's cache (batches, frees past a full bin) every double
+ *       free, interior, misaligned and never-allocated pointer.
  * How:  each in a child: one report with code, pointer, call and advice, before the call returns,
  *       then SIGABRT; with on_error=continue and with a callback the program goes on with a sound
  *       heap.
@@ -16,12 +18,15 @@
 
 #include <cmocka.h>
 
+#include "base/config.h"
 #include "core/advanced_memory_pool.h"
+#include "core/memory_monitor.h"
 #include "core/typed_pool.h"
 #include "span/arena.h"
 #include "support/misuse_child.h"
 
-#define MIB ((size_t)1 << 20)
+#define MIB  ((size_t)1 << 20)
+#define MANY 3000u
 
 struct apple {
     char bytes[48];
@@ -129,6 +134,98 @@ static void last_of_a_batch_again(void)
         emp_batch_free(blocks, 4);
         wrong_free(blocks[3]);
     }
+}
+
+/* What has left the cache is seen by any free that does not go into a bin. */
+static void again_by_a_batch(void)
+{
+    void *blocks[3];
+
+    if (emp_batch_alloc(100, blocks, 3) == 3) {
+        emp_free(blocks[1]);
+        emp_park();
+        misuse_arm(blocks[1]);
+        emp_batch_free(blocks, 3);
+    }
+}
+
+static void a_batch_again(void)
+{
+    void *blocks[2];
+
+    if (emp_batch_alloc(3000, blocks, 2) == 2) {
+        emp_batch_free(blocks, 2);
+        misuse_arm(blocks[0]);
+        emp_batch_free(blocks, 1);
+    }
+}
+
+static void wrong_batch(void *pointer)
+{
+    void *blocks[3] = {emp_malloc(200), pointer, emp_malloc(200)};
+
+    misuse_arm(pointer);
+    emp_batch_free(blocks, 3);
+}
+
+static void interior_in_a_batch(void)
+{
+    wrong_batch((char *)emp_malloc(200) + 32);
+}
+
+static void misaligned_in_a_batch(void)
+{
+    wrong_batch((char *)emp_malloc(200) + 5);
+}
+
+/* The last block of a fresh slab of 64 KiB. */
+static void never_allocated_in_a_batch(void)
+{
+    uintptr_t slab = (uintptr_t)emp_malloc(64) & ~(uintptr_t)0xffff;
+    uintptr_t block_bytes = emp_good_size(64) + (EMP_SECURE ? 8u : 0u);
+
+    wrong_batch((void *)(slab + (0x10000 / block_bytes - 1) * block_bytes));
+}
+
+/* So many frees that the bin takes none of the last ones: they go straight to their slabs. */
+static void *overflow_a_bin(size_t size)
+{
+    static void *blocks[MANY];
+
+    (void)emp_option_set("rate_limits", "0"); /* no tick makes room in between */
+    for (unsigned i = 0; i < MANY; i++) {
+        blocks[i] = emp_malloc(size);
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        emp_free(blocks[i]);
+    }
+    return blocks[MANY - 1 - MANY / 10];
+}
+
+static void twice_past_a_full_bin(void)
+{
+    wrong_free(overflow_a_bin(300));
+}
+
+static void twice_past_a_full_bin_wide(void)
+{
+    wrong_free(overflow_a_bin(9000));
+}
+
+static void interior_past_a_full_bin(void)
+{
+    char *kept = emp_malloc(300);
+
+    (void)overflow_a_bin(300);
+    wrong_free(kept + 16);
+}
+
+static void misaligned_past_a_full_bin(void)
+{
+    char *kept = emp_malloc(300);
+
+    (void)overflow_a_bin(300);
+    wrong_free(kept + 1);
 }
 
 static void realloc_of_the_block_freed_last(void)
@@ -403,6 +500,20 @@ static const struct misuse_case cases[] = {
     {"twice typed", "E1002", "double free", "pool_free", false, twice_in_a_typed_pool},
     {"twice in a batch", "E1002", "double free", "batch_free", false, twice_in_a_batch},
     {"last of a batch", "E1002", "double free", "free", false, last_of_a_batch_again},
+    {"again by a batch", "E1002", "double free", "batch_free", false, again_by_a_batch},
+    {"a batch again", "E1002", "double free", "batch_free", false, a_batch_again},
+    {"interior in a batch", "E1003", "interior pointer", "batch_free", false, interior_in_a_batch},
+    {"misaligned in a batch", "E1004", "misaligned pointer", "batch_free", false,
+     misaligned_in_a_batch},
+    {"never allocated in a batch", "E1009", "never allocated", "batch_free", false,
+     never_allocated_in_a_batch},
+    {"twice past a full bin", "E1002", "double free", "free", false, twice_past_a_full_bin},
+    {"twice past a full bin, wide", "E1002", "double free", "free", false,
+     twice_past_a_full_bin_wide},
+    {"interior past a full bin", "E1003", "interior pointer", "free", false,
+     interior_past_a_full_bin},
+    {"misaligned past a full bin", "E1004", "misaligned pointer", "free", false,
+     misaligned_past_a_full_bin},
     {"realloc of the last", "E1002", "double free", "realloc", false,
      realloc_of_the_block_freed_last},
     {"stack", "E1005", "foreign pointer", "free", false, stack_pointer},

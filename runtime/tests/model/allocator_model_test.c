@@ -220,7 +220,7 @@ static void pool_begin(unsigned which)
         1 + random_below(&model.random, 8u << random_below(&model.random, 12)));
 
     config.l1_cache_size = random_below(&model.random, 65);
-    config.l2_cache_size = random_below(&model.random, 65);
+    config.l2_cache_size = random_below(&model.random, 3) * random_below(&model.random, 3000);
     config.batch_alloc_size = random_below(&model.random, 129);
     config.initial_capacity = random_below(&model.random, 100);
     config.object_align = random_chance(&model.random, 1, 4) ? 64 : 0;

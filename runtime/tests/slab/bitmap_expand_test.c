@@ -2,10 +2,11 @@
  * What: every variant of the bitmap operations that this processor runs gives the answers of a
  *       naive model and stays inside its output, and the reciprocal division is exact.
  * How:  exhaustive small patterns, random words of every density from a printed seed, guards behind
- *       the output, and every offset of a 256 KiB slab for every block size 8..32768 step 8.
+ *       the output and around the states, and every offset of a 256 KiB slab for every block size 8..32768 step 8.
  * Shows: [slab.req.bitmap-variants] [slab.req.bitmap-dispatch] [slab.inv.bitmap-room]
  *        [slab.inv.reciprocal]
  */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,8 +16,11 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "slab/bitmap_expand.h"
+#include "sync/slot_state.h"
 
 #define SEED          0x9e3779b97f4a7c15u
 #define RANDOM_WORDS  1000000u
@@ -159,112 +163,156 @@ static void find_nonzero_from_everywhere_finds_the_first(void **state)
     with_each_variant(check_find);
 }
 
-static void check_run(void)
+/* The lowest `count` bits, one by one. */
+static uint64_t lowest_by_hand(uint64_t word, unsigned count)
 {
-    void *ptrs[70];
-    bool descending;
+    uint64_t bits = 0;
 
-    for (unsigned count = 2; count <= 70; count++) {
-        for (int direction = -1; direction <= 1; direction += 2) {
-            for (unsigned i = 0; i < count; i++) {
-                ptrs[i] = (void *)(BASE + (uintptr_t)((int64_t)i * direction * 48));
-            }
-            assert_true(emp_bitmap_ops.run(ptrs, count, 48, &descending));
-            assert_int_equal(descending, direction < 0);
-            assert_false(emp_bitmap_ops.run(ptrs, count, 64, &descending));
-            for (unsigned i = 0; i < count; i++) {
-                void *kept = ptrs[i];
-
-                ptrs[i] = (void *)((uintptr_t)kept + 48 * 1024);
-                assert_false(emp_bitmap_ops.run(ptrs, count, 48, &descending));
-                ptrs[i] = (void *)((uintptr_t)kept ^ ((uintptr_t)1 << 40));
-                assert_false(emp_bitmap_ops.run(ptrs, count, 48, &descending));
-                ptrs[i] = kept;
-            }
+    for (unsigned bit = 0; bit < 64 && count > 0; bit++) {
+        if ((word >> bit & 1) != 0) {
+            bits |= (uint64_t)1 << bit;
+            count--;
         }
+    }
+    return bits;
+}
+
+static void check_lowest(void)
+{
+    for (unsigned count = 0; count <= 64; count++) {
+        assert_int_equal(emp_bitmap_ops.lowest(0, count), 0);
+        assert_int_equal(emp_bitmap_ops.lowest(~(uint64_t)0, count),
+                         lowest_by_hand(~(uint64_t)0, count));
+        for (unsigned bit = 0; bit < 64; bit++) {
+            uint64_t one = (uint64_t)1 << bit;
+
+            assert_int_equal(emp_bitmap_ops.lowest(one, count), count == 0 ? 0 : one);
+            assert_int_equal(emp_bitmap_ops.lowest(~one, count), lowest_by_hand(~one, count));
+        }
+    }
+    for (unsigned i = 0; i < RANDOM_WORDS; i++) {
+        uint64_t word = i % 2 == 0 ? random_word(1 + i / 2 % 7) : random_next();
+        unsigned count = i % 65;
+
+        assert_int_equal(emp_bitmap_ops.lowest(word, count), lowest_by_hand(word, count));
     }
 }
 
-static void run_with_one_pointer_off_is_no_run(void **state)
-{
-    (void)state;
-    with_each_variant(check_run);
-}
-
-static void run_that_turns_back_is_no_run(void **state)
-{
-    void *ptrs[3] = {(void *)BASE, (void *)(BASE + 64), (void *)BASE};
-    bool descending;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
-        if (emp_bitmap_dispatch_force(variants[i])) {
-            assert_false(emp_bitmap_ops.run(ptrs, 3, 64, &descending));
-        }
-    }
-}
-
-static void check_indices(void)
-{
-    static const uint32_t sizes[] = {8, 16, 48, 64, 80, 1024, 5120, 8192, 10240, 20480, 32768};
-    void *ptrs[67];
-    uint32_t index[67];
-
-    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
-        uint32_t slab_bytes = sizes[s] > 8192 ? 262144 : 65536;
-        struct emp_bitmap_geometry g = emp_bitmap_geometry_make(BASE, slab_bytes, sizes[s]);
-
-        for (unsigned count = 0; count <= 67; count++) {
-            for (unsigned i = 0; i < count; i++) {
-                ptrs[i] = (void *)(BASE + (i % 5) * (uintptr_t)slab_bytes +
-                                   random_next() % g.slots * sizes[s]);
-            }
-            assert_int_equal(emp_bitmap_ops.indices(ptrs, count, &g, index), count);
-            for (unsigned i = 0; i < count; i++) {
-                assert_int_equal(index[i], ((uintptr_t)ptrs[i] - BASE) % slab_bytes / sizes[s]);
-            }
-            for (unsigned bad = 0; bad < count; bad++) {
-                void *kept = ptrs[bad];
-
-                ptrs[bad] = (void *)((uintptr_t)kept + 1 + random_next() % (sizes[s] - 1));
-                assert_int_equal(emp_bitmap_ops.indices(ptrs, count, &g, index), bad);
-                ptrs[bad] = kept;
-            }
-        }
-    }
-}
-
-static void indices_name_the_first_pointer_that_is_no_slot(void **state)
+static void lowest_of_every_count_equals_the_model(void **state)
 {
     (void)state;
     seed_random(__func__);
-    with_each_variant(check_indices);
+    with_each_variant(check_lowest);
 }
 
-static void check_tail(void)
+/* The states of whole words, the last of which ends where memory does: reading on is a fault. */
+static uint8_t *states_map(unsigned words)
 {
-    for (uint32_t size = 8; size <= EMP_BITMAP_BLOCK_BYTES_MAX; size += 8) {
-        uint32_t slab_bytes = size > 8192 ? 262144 : 65536;
-        struct emp_bitmap_geometry g = emp_bitmap_geometry_make(BASE, slab_bytes, size);
-        void *ptrs[4];
-        uint32_t index[4];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t bytes = (words * 64u + page - 1) / page * page;
+    char *base = mmap(NULL, bytes + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-        for (unsigned i = 0; i < 4; i++) {
-            ptrs[i] = (void *)(BASE + (uintptr_t)(g.slots - 1) * size);
+    assert_true(base != MAP_FAILED);
+    assert_int_equal(mprotect(base + page, bytes, PROT_READ | PROT_WRITE), 0);
+    return (uint8_t *)base + page + bytes - words * 64u;
+}
+
+static void states_unmap(uint8_t *states, unsigned words)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t bytes = (words * 64u + page - 1) / page * page;
+
+    assert_int_equal(munmap(states + words * 64u - bytes - page, bytes + 2 * page), 0);
+}
+
+/* Random states of which about parts/8 are free, all others equally often; returns the word. */
+static uint64_t states_fill(uint8_t *states, unsigned parts)
+{
+    static const uint8_t others[] = {EMP_SLOT_USED, EMP_SLOT_HELD, EMP_SLOT_NONE};
+    uint64_t word = random_word(parts);
+
+    for (unsigned i = 0; i < 64; i++) {
+        states[i] = (word >> i & 1) != 0 ? EMP_SLOT_FREE : others[(random_next() >> 20) % 3];
+    }
+    return word;
+}
+
+static void check_gather(void)
+{
+    uint8_t *states = states_map(1);
+
+    for (unsigned value = 0; value < 4; value++) {
+        memset(states, (int)value, 64);
+        assert_int_equal(emp_bitmap_ops.gather(states), value == EMP_SLOT_FREE ? ~(uint64_t)0 : 0);
+        for (unsigned i = 0; i < 64; i++) { /* one state among others, at every place */
+            for (unsigned other = 0; other < 4; other++) {
+                uint64_t bit = (uint64_t)1 << i;
+
+                states[i] = (uint8_t)other;
+                assert_int_equal(emp_bitmap_ops.gather(states),
+                                 value == EMP_SLOT_FREE ? ~bit | (other == EMP_SLOT_FREE ? bit : 0)
+                                 : other == EMP_SLOT_FREE ? bit
+                                                          : 0);
+            }
+            states[i] = (uint8_t)value;
         }
-        assert_int_equal(emp_bitmap_ops.indices(ptrs, 4, &g, index), 4);
-        if (slab_bytes % size != 0) {
-            ptrs[2] = (void *)(BASE + (uintptr_t)g.slots * size);
-            assert_int_equal(emp_bitmap_ops.indices(ptrs, 4, &g, index), 2);
-            assert_int_equal(emp_bitmap_ops.indices(ptrs + 2, 1, &g, index), 0);
+    }
+    for (unsigned i = 0; i < RANDOM_WORDS / 4; i++) {
+        uint64_t word = states_fill(states, i % 9);
+
+        assert_int_equal(emp_bitmap_ops.gather(states), word);
+    }
+    states_unmap(states, 1);
+}
+
+static void gather_of_every_state_at_every_place_equals_the_model(void **state)
+{
+    (void)state;
+    seed_random(__func__);
+    with_each_variant(check_gather);
+}
+
+static void check_next(void)
+{
+    static const uint8_t others[] = {EMP_SLOT_USED, EMP_SLOT_HELD, EMP_SLOT_NONE};
+    uint64_t word = 0;
+
+    for (unsigned count = 1; count <= 128; count += 1 + count / 7) {
+        uint8_t *states = states_map(count);
+
+        for (unsigned i = 0; i < count * 64; i++) {
+            states[i] = others[(random_next() >> 20) % 3];
         }
+        for (unsigned from = 0; from <= count; from++) {
+            assert_int_equal(emp_bitmap_ops.next(states, count, from, &word), count);
+        }
+        for (unsigned hit = 0; hit < count; hit++) {
+            uint8_t kept[64];
+
+            memcpy(kept, states + hit * 64, 64);
+            uint64_t bits = states_fill(states + hit * 64, 1 + hit % 7) | (uint64_t)1 << hit % 64;
+
+            states[hit * 64 + hit % 64] = EMP_SLOT_FREE;
+            for (unsigned from = 0; from <= count; from += 1 + count / 9) {
+                word = 0;
+                assert_int_equal(emp_bitmap_ops.next(states, count, from, &word),
+                                 from <= hit ? hit : count);
+                assert_true(from > hit || word == bits);
+            }
+            /* what lies behind the count, or before the start, is not seen */
+            assert_int_equal(emp_bitmap_ops.next(states, hit, 0, &word), hit);
+            assert_int_equal(emp_bitmap_ops.next(states, count, hit + 1, &word), count);
+            memcpy(states + hit * 64, kept, 64);
+        }
+        states_unmap(states, count);
     }
 }
 
-static void indices_refuse_the_tail_behind_the_last_slot(void **state)
+static void next_from_everywhere_finds_the_first_word_and_tells_it(void **state)
 {
     (void)state;
-    with_each_variant(check_tail);
+    seed_random(__func__);
+    with_each_variant(check_next);
 }
 
 /* The arithmetic of the variants once more: 64-bit product, upper half, checked by product. */
@@ -312,10 +360,9 @@ int main(void)
         cmocka_unit_test(expand_of_every_small_pattern_equals_the_model),
         cmocka_unit_test(expand_of_random_words_equals_the_model),
         cmocka_unit_test(find_nonzero_from_everywhere_finds_the_first),
-        cmocka_unit_test(run_with_one_pointer_off_is_no_run),
-        cmocka_unit_test(run_that_turns_back_is_no_run),
-        cmocka_unit_test(indices_name_the_first_pointer_that_is_no_slot),
-        cmocka_unit_test(indices_refuse_the_tail_behind_the_last_slot),
+        cmocka_unit_test(lowest_of_every_count_equals_the_model),
+        cmocka_unit_test(gather_of_every_state_at_every_place_equals_the_model),
+        cmocka_unit_test(next_from_everywhere_finds_the_first_word_and_tells_it),
         cmocka_unit_test(reciprocal_division_is_exact_for_every_offset_and_size),
         cmocka_unit_test(dispatch_takes_the_vector_variant_where_it_runs),
     };

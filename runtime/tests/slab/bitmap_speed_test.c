@@ -14,12 +14,12 @@
 #include <cmocka.h>
 
 #include "slab/bitmap_expand.h"
+#include "sync/slot_state.h"
 
 #define WORDS      2048u
 #define ROUNDS     40u
 #define SEED       0x2545f4914f6cdd1du
 #define BLOCK      48u
-#define SLAB_BYTES 65536u
 #define SLAB_WORDS 128u
 #define BLOCKS     8192u
 #define MARGIN     1.3
@@ -35,11 +35,9 @@ static const unsigned densities[] = {3, 10, 20, 50, 75, 90, 95, 100};
 #define DENSITIES (sizeof densities / sizeof densities[0])
 
 static uint64_t words[WORDS];
-static void *blocks[BLOCKS];
-static void *neighbours[32];
+static uint8_t states[SLAB_WORDS * 64u] __attribute__((aligned(64)));
+static uint64_t gathered[SLAB_WORDS];
 static uint64_t empty[SLAB_WORDS];
-static uint32_t indices[32];
-static struct emp_bitmap_geometry geometry;
 
 static double now_ns(void)
 {
@@ -88,24 +86,33 @@ static double measure_expand(void)
     return best;
 }
 
-/* 32 pointers at a time, as a flush has them. */
-static void indices_once(void)
+/* The states of a slab, word by word. */
+static void gather_once(void)
 {
-    for (unsigned i = 0; i + 32 <= BLOCKS; i += 32) {
-        assert_int_equal(emp_bitmap_ops.indices(blocks + i, 32, &geometry, indices), 32);
-        escape(indices);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        gathered[i % SLAB_WORDS] = emp_bitmap_ops.gather(states + i % SLAB_WORDS * 64u);
+    }
+    escape(gathered);
+}
+
+/* The states of a slab of 8-byte blocks with one free block at its end. */
+static void next_once(void)
+{
+    uint64_t word = 0;
+
+    for (unsigned i = 0; i + SLAB_WORDS <= BLOCKS; i += SLAB_WORDS) {
+        assert_int_equal(emp_bitmap_ops.next(states, SLAB_WORDS, 0, &word), SLAB_WORDS - 1);
+        escape(states);
     }
 }
 
-/* 32 neighbours at a time. */
-static void run_once(void)
+/* The words of every density, each in turn less than all of it. */
+static void lowest_once(void)
 {
-    bool descending;
-
-    for (unsigned i = 0; i + 32 <= BLOCKS; i += 32) {
-        assert_true(emp_bitmap_ops.run(neighbours, 32, BLOCK, &descending));
-        escape(neighbours);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        gathered[i % SLAB_WORDS] = emp_bitmap_ops.lowest(words[i % WORDS], 1 + i % 64);
     }
+    escape(gathered);
 }
 
 /* The bitmap of a slab of 8-byte blocks with one free block at its end, word by word. */
@@ -117,18 +124,10 @@ static void find_once(void)
     }
 }
 
-static void prepare_blocks(void)
+static void prepare_states(void)
 {
-    uint64_t state = SEED;
-
-    geometry = emp_bitmap_geometry_make(0x100000, SLAB_BYTES, BLOCK);
-    for (unsigned i = 0; i < BLOCKS; i++) {
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        blocks[i] = (void *)(uintptr_t)(0x100000 + (state >> 33) % geometry.slots * BLOCK);
-    }
-    for (unsigned i = 0; i < 32; i++) {
-        neighbours[i] = (void *)(uintptr_t)(0x100000 + i * BLOCK);
-    }
+    fill_words(50);
+    states[sizeof(states) - 1] = EMP_SLOT_FREE;
     empty[SLAB_WORDS - 1] = 1;
 }
 
@@ -175,15 +174,16 @@ static void the_other_operations_by_the_vector_variant_pay(void **state)
     static const struct {
         const char *name;
         void (*once)(void);
-    } rows[] = {{"indices, per pointer", indices_once},
-                {"run, per pointer", run_once},
+    } rows[] = {{"gather, per word", gather_once},
+                {"next, per word", next_once},
+                {"lowest, per word", lowest_once},
                 {"find_nonzero, per word", find_once}};
 
     (void)state;
     if (!emp_bitmap_vector_usable()) {
         skip();
     }
-    prepare_blocks();
+    prepare_states();
     print_message("%-24s      c  %6s\n", "ns", emp_bitmap_vector_ops.name);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         assert_true(emp_bitmap_dispatch_force("c"));

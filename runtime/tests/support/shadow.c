@@ -115,7 +115,7 @@ static uint32_t class_of_block(const void *ptr)
 
     /* order(slab-tag): relaxed; the block is live */
     return offset < emp_arena.bytes
-               ? emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]) & 0xffu
+               ? emp_tag_class(emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]))
                : 0;
 }
 
