@@ -204,11 +204,11 @@ bool emp_cache_open_bin(struct emp_cache *cache, uint32_t class_id)
 /* Fills a block with an empty cache; memory of an earlier cache may be in it. */
 static void cache_init(struct emp_cache *cache, unsigned shift, uint8_t scale)
 {
-    cache->thread_id = emp_lifecycle_thread_id();
     cache->slow_count = 0;
     cache->tick_ms = emp_stopwatch_coarse_ms();
     cache->block_shift = (uint16_t)shift;
     cache->scale = scale;
+    cache->exit_count = 0;
     cache->busy = 0;
     cache->closing = 0;
     cache->away_count = 0;
@@ -291,8 +291,14 @@ void emp_cache_on_exit(void *arg, bool last)
     struct emp_cache *cache = arg;
 
     emp_cache_enter(cache);
+    /* Without room a block comes into a bin by a slow path only: none since, nothing to empty. */
+    bool is_empty = cache->closing && cache->slow_count == cache->exit_count + 1;
+
     cache->closing = 1;
-    emp_cache_empty(cache, "thread exit");
+    cache->exit_count = cache->slow_count;
+    if (!is_empty) {
+        emp_cache_empty(cache, "thread exit");
+    }
     if (last) {
         emp_cache_pointer = &l1_dead;
         registry_remove(cache);
