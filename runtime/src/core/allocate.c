@@ -211,10 +211,25 @@ static EMP_NOINLINE void *allocate_any(size_t size, size_t align, bool zero)
     return allocate_large(size == 0 ? 1 : size, align, zero);
 }
 
+/*
+ * What the caches of the thread and of the processor have for a plain request above the small
+ * classes, whose blocks start on lines anyway; NULL: the long way.
+ */
+static inline void *allocate_cached(size_t size)
+{
+    if (size - EMP_SMALL_MAX - 1 < EMP_SLAB_MAX - EMP_SMALL_MAX) {
+        return emp_fast_pop(&emp_l1_current()->bins[emp_size_class_of(size)]);
+    }
+    if (size > EMP_SLAB_MAX && size <= EMP_RUN_MAX) {
+        return emp_run_shelf_take(run_pages(size));
+    }
+    return NULL;
+}
+
 void *emp_allocate_slow(size_t size, size_t align, bool zero)
 {
-    if (size > EMP_SLAB_MAX && size <= EMP_RUN_MAX && align <= 16 && !emp_runtime_annotates) {
-        void *block = emp_run_shelf_take(run_pages(size));
+    if (align <= 16 && !EMP_SECURE && !emp_runtime_annotates) {
+        void *block = allocate_cached(size);
 
         if (emp_likely(block != NULL)) {
             return zero ? memset(block, 0, size) : block;
