@@ -52,6 +52,7 @@ static struct {
     struct emp_cache *first;       /* guarded by lock */
     uint32_t count;                /* atomic: registry-count */
     uint16_t pool_rooms[EMP_BINS]; /* guarded by lock: room of each pool class, 0: none */
+    uint32_t had_pools;            /* atomic: registry-count. 1: there was a pool once */
 } registry = {.lock = EMP_MUTEX_INIT(REGISTRY)};
 
 /* Keeps pool classes alive while their bins are looked at. */
@@ -108,6 +109,12 @@ unsigned emp_cache_threads(void)
 {
     /* order(registry-count): relaxed; a statistic */
     return emp_load_relaxed(&registry.count);
+}
+
+bool emp_cache_had_pools(void)
+{
+    /* order(registry-count): relaxed; who has a block of a pool comes after its creation */
+    return emp_load_relaxed(&registry.had_pools) != 0;
 }
 
 /*
@@ -325,6 +332,8 @@ void emp_cache_reset_class(uint32_t class_id, uint16_t room, uint64_t *dropped)
     bool had_bins = registry.pool_rooms[class_id] != 0;
 
     registry.pool_rooms[class_id] = room;
+    /* order(registry-count): relaxed; see emp_cache_had_pools */
+    emp_store_relaxed(&registry.had_pools, 1);
     for (struct emp_cache *cache = registry.first; cache != NULL; cache = cache->next) {
         struct emp_bin_state *state = emp_cache_state(cache, class_id);
 

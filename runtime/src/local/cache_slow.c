@@ -368,7 +368,7 @@ static bool pool_bin_has_more(struct emp_cache *cache, uint32_t class_id, bool c
 void emp_cache_empty_pools(struct emp_cache *cache, bool cold_only, const char *call)
 {
     struct emp_central_fault faults[EMP_GIVE_MAX];
-    uint32_t class_id = EMP_POOL_CLASS_FIRST;
+    uint32_t class_id = emp_cache_had_pools() ? EMP_POOL_CLASS_FIRST : EMP_CLASS_LIMIT;
 
     while (class_id < EMP_CLASS_LIMIT) {
         uint32_t faulty = class_id;
