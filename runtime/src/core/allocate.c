@@ -21,6 +21,7 @@
 #include "span/arena.h"
 #include "span/large.h"
 #include "span/run.h"
+#include "span/run_shelf.h"
 #include "sync/atomic.h"
 
 #define EMP_COLLECT_MS 100u /* between two collections before a failure */
@@ -80,35 +81,49 @@ static size_t run_pages(size_t size)
     return emp_align_up(pages, step);
 }
 
-/* Blocks above the slab classes. */
-static void *allocate_large(size_t size, size_t align, bool zero)
+/* Blocks above the slab classes for which there was no run; limited: why not. Sets errno. */
+static void *allocate_chunks(size_t size, size_t align, bool *zero, bool limited)
 {
-    bool is_zero = false;
-    bool limited = false;
-    void *block = NULL;
     uint64_t huge = emp_option_value(EMP_OPTION_huge_pages);
+    void *block = NULL;
 
     if (size > EMP_ALLOC_MAX - EMP_CHUNK_BYTES) {
         return allocate_failed(size, false);
     }
     int saved = errno;
 
-    if (size <= EMP_RUN_MAX && align <= EMP_RUN_MAX) {
-        size_t unit = align < EMP_RUN_PAGE_BYTES ? EMP_RUN_PAGE_BYTES : align;
-
-        block = emp_run_take(run_pages(size), unit / EMP_RUN_PAGE_BYTES, &is_zero, &limited);
-    }
-    if (block == NULL && !limited && huge != 0 && size > EMP_CHUNKED_MAX) {
-        is_zero = true;
+    if (!limited && huge != 0 && size > EMP_CHUNKED_MAX) {
+        *zero = true;
         block = emp_large_take_pages(size, align, (enum emp_os_pages)huge, &limited);
     }
     if (block == NULL && !limited) {
-        block = emp_large_take(size, align, &is_zero, &limited);
+        block = emp_large_take(size, align, zero, &limited);
     }
     if (block == NULL) {
         return allocate_failed(size, limited);
     }
     errno = saved;
+    return block;
+}
+
+/* Blocks above the slab classes. Keeps errno, as every room below does, or sets it. */
+static void *allocate_large(size_t size, size_t align, bool zero)
+{
+    bool is_zero = false;
+    bool limited = false;
+    void *block = NULL;
+
+    if (size <= EMP_RUN_MAX && align <= EMP_RUN_MAX) {
+        size_t align_pages = align <= EMP_RUN_PAGE_BYTES ? 1 : align / EMP_RUN_PAGE_BYTES;
+
+        block = emp_run_take(run_pages(size), align_pages, &is_zero, &limited);
+    }
+    if (emp_unlikely(block == NULL)) {
+        block = allocate_chunks(size, align, &is_zero, limited);
+        if (block == NULL) {
+            return NULL;
+        }
+    }
     if (emp_unlikely(emp_runtime_annotates)) {
         emp_annotate_alloc(block, size, zero);
     }
@@ -171,7 +186,8 @@ uint32_t emp_request_class(size_t size, size_t align)
     return class_for_aligned(want, align);
 }
 
-void *emp_allocate_slow(size_t size, size_t align, bool zero)
+/* Any request, from the start of the library on. */
+static EMP_NOINLINE void *allocate_any(size_t size, size_t align, bool zero)
 {
     if (emp_unlikely(!emp_runtime_start())) {
         errno = ENOMEM;
@@ -193,6 +209,33 @@ void *emp_allocate_slow(size_t size, size_t align, bool zero)
         return allocate_slab(class_id, size, zero);
     }
     return allocate_large(size == 0 ? 1 : size, align, zero);
+}
+
+/*
+ * What the caches of the thread and of the processor have for a plain request above the small
+ * classes, whose blocks start on lines anyway; NULL: the long way.
+ */
+static inline void *allocate_cached(size_t size)
+{
+    if (size - EMP_SMALL_MAX - 1 < EMP_SLAB_MAX - EMP_SMALL_MAX) {
+        return emp_fast_pop(&emp_l1_current()->bins[emp_size_class_of(size)]);
+    }
+    if (size > EMP_SLAB_MAX && size <= EMP_RUN_MAX) {
+        return emp_run_shelf_take(run_pages(size));
+    }
+    return NULL;
+}
+
+void *emp_allocate_slow(size_t size, size_t align, bool zero)
+{
+    if (align <= 16 && !EMP_SECURE && !emp_runtime_annotates) {
+        void *block = allocate_cached(size);
+
+        if (emp_likely(block != NULL)) {
+            return zero ? memset(block, 0, size) : block;
+        }
+    }
+    return allocate_any(size, align, zero);
 }
 
 uint64_t emp_aligned_requests(void)

@@ -11,6 +11,7 @@
 #include "monitor/report.h"
 #include "slab/slab.h"
 #include "span/arena.h"
+#include "span/run.h"
 #include "span/unit.h"
 #include "sync/atomic.h"
 
@@ -72,6 +73,13 @@ size_t emp_audit(void)
         if (broken != NULL) {
             audit_report(broken);
         }
+    }
+    const void *run_chunk = NULL;
+    size_t run_chunks = emp_run_audit(&run_chunk);
+
+    found += run_chunks;
+    if (run_chunks != 0) {
+        emp_report_pointer(EMP_REPORT_AUDIT, run_chunk, "audit");
     }
     return found;
 }

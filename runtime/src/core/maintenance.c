@@ -29,7 +29,7 @@
 #include "thread/lifecycle.h"
 #include "thread/mutex.h"
 
-#define EMP_THREAD_MIN_BYTES ((size_t)4 << 20) /* smaller heaps are not worth a thread */
+#define EMP_THREAD_MIN_BYTES ((size_t)8 << 20) /* smaller heaps are not worth a thread */
 #define EMP_DELAY_ROUNDS     3u                /* rounds in one purge delay */
 #define EMP_QUIET_ROUNDS     6u                /* rounds without work before the thread ends */
 #define EMP_DENSE_ROUNDS     8u                /* rounds a chunk is full before it is advised */
@@ -44,6 +44,7 @@ static struct {
 } maintenance = {.turnstile = EMP_MUTEX_INIT(TURNSTILE), .lock = EMP_MUTEX_INIT(TICK)};
 
 EMP_TLS uintptr_t emp_maintenance_caller;
+uint32_t emp_maintenance_wanted;
 
 static struct {
     uintptr_t first;
@@ -128,6 +129,20 @@ static size_t maintenance_round_guarded(bool all, bool *more)
     return given;
 }
 
+static void maintenance_want(bool wanted)
+{
+    /* order(maintenance-wanted): relaxed; a hint for the free side */
+    emp_store_relaxed(&emp_maintenance_wanted, wanted);
+}
+
+/* There is no thread any more: somebody may make one. */
+static void maintenance_end(void)
+{
+    /* order(maintenance): release; pairs with the exchange of the next starter */
+    emp_store_release(&maintenance.running, 0);
+    maintenance_want(true);
+}
+
 /* Body of the thread. */
 static void maintenance_thread(void *arg)
 {
@@ -144,8 +159,7 @@ static void maintenance_thread(void *arg)
         quiet = given == 0 && !more ? quiet + 1 : 0;
     }
     emp_park();
-    /* order(maintenance): release; pairs with the exchange of the next starter */
-    emp_store_release(&maintenance.running, 0);
+    maintenance_end();
 }
 
 /* True when starting a thread inside the free in progress could wait for a lock of its caller. */
@@ -172,32 +186,31 @@ void emp_maintenance_add_libc(uintptr_t first, uintptr_t limit)
     }
 }
 
-/* Called now and then on the free side, no lock held. */
-static void maintenance_free_hook(void)
+void emp_maintenance_start(void)
 {
-    struct emp_span_counts counts;
-
-    /* order(maintenance): relaxed; the exchange below decides */
-    if (emp_load_relaxed(&maintenance.running) != 0 ||
-        emp_option_value(EMP_OPTION_background) == 0 || caller_may_hold_locks()) {
-        return;
-    }
-    emp_arena_read_counts(&counts);
-    if (counts.mapped_bytes < EMP_THREAD_MIN_BYTES) {
+    if (emp_arena_mapped() < EMP_THREAD_MIN_BYTES || emp_option_value(EMP_OPTION_background) == 0 ||
+        caller_may_hold_locks()) {
         return;
     }
     /* order(maintenance): acq_rel; the thread before us, if any, is past its last round */
     if (emp_exchange_acq_rel(&maintenance.running, 1) != 0) {
         return;
     }
+    maintenance_want(false);
     if (!emp_lifecycle_spawn(maintenance_thread, NULL, "echomem/bg")) {
-        /* order(maintenance): release; somebody else may try */
-        emp_store_release(&maintenance.running, 0);
+        maintenance_end();
     }
+}
+
+/* Called now and then by the rooms below. */
+static void maintenance_free_hook(void)
+{
+    emp_maintenance_offer();
 }
 
 void emp_maintenance_init(void)
 {
+    maintenance_want(true);
     emp_cache_set_free_hook(maintenance_free_hook);
 }
 
@@ -256,4 +269,5 @@ void emp_maintenance_fork_child(void)
     emp_mutex_reset_in_child(&maintenance.lock);
     /* order(maintenance): relaxed; the child has one thread */
     emp_store_relaxed(&maintenance.running, 0);
+    maintenance_want(false); /* until it is registered anew */
 }

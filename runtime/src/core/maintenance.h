@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "sync/atomic.h"
 
 /*
  * Who asked for the free in progress, by an address of his code. The thread is not started for the
@@ -24,6 +25,21 @@ extern EMP_TLS uintptr_t emp_maintenance_caller;
  * As long as there is none, every caller known by address counts as the C library.
  */
 void emp_maintenance_add_libc(uintptr_t first, uintptr_t limit);
+
+/* atomic: maintenance-wanted. 1: the thread may be started and is not running */
+extern uint32_t emp_maintenance_wanted;
+
+/* Starts the thread if there is enough memory to be worth one; no lock held, errno is kept. */
+void emp_maintenance_start(void);
+
+/* The same on the free side, where it is mostly running or not worth it. */
+static inline void emp_maintenance_offer(void)
+{
+    /* order(maintenance-wanted): relaxed; starting decides again */
+    if (emp_load_relaxed(&emp_maintenance_wanted) != 0) {
+        emp_maintenance_start();
+    }
+}
 
 /* Registers the free hook; after the thread room is ready. */
 void emp_maintenance_init(void);

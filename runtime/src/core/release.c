@@ -22,6 +22,7 @@
 #include "span/arena.h"
 #include "span/large.h"
 #include "span/run.h"
+#include "span/run_shelf.h"
 #include "sync/atomic.h"
 
 static void (*foreign_forward)(void *ptr); /* set before threads start */
@@ -105,8 +106,6 @@ static void release_foreign(void *ptr, const char *call)
 /* A run, a chunk block, a mapped block, or nothing of ours. */
 static void release_large(void *ptr, const char *call)
 {
-    size_t bytes = 0;
-
     if (emp_unlikely(emp_runtime_annotates)) {
         size_t usable = emp_large_bytes(ptr);
 
@@ -124,11 +123,10 @@ static void release_large(void *ptr, const char *call)
         }
         return;
     }
-    bytes = emp_run_give(ptr);
-    if (bytes == 0) {
-        bytes = emp_large_give(ptr);
-    }
-    if (bytes == 0) {
+    /* Else the shelf was asked before. Under a checker a block is not used again so soon. */
+    bool was_run = emp_runtime_annotates && emp_run_give(ptr) != 0;
+
+    if (!was_run && emp_large_give(ptr) == 0) {
         emp_report_pointer((uintptr_t)ptr % 16 != 0 ? EMP_REPORT_MISALIGNED : EMP_REPORT_INVALID,
                            ptr, call);
         return;
@@ -141,9 +139,9 @@ void emp_release_slow(void *ptr, const char *call)
     emp_release_for(ptr, call, EMP_CALLER_PROGRAM);
 }
 
-void emp_release_for(void *ptr, const char *call, uintptr_t caller)
+/* Any free that the hit paths left over. */
+static EMP_NOINLINE void release_any(void *ptr, const char *call)
 {
-    emp_maintenance_caller = caller;
     if (ptr == NULL) {
         return;
     }
@@ -161,6 +159,18 @@ void emp_release_for(void *ptr, const char *call, uintptr_t caller)
         release_foreign(ptr, call);
     }
     errno = saved;
+}
+
+void emp_release_for(void *ptr, const char *call, uintptr_t caller)
+{
+    emp_maintenance_caller = caller;
+    /* A run goes to a shelf; neither that nor the offer touches errno. */
+    if (emp_arena_contains(ptr) && class_of(ptr) == 0 && !emp_runtime_annotates &&
+        emp_likely(emp_run_shelf_give(ptr) != 0)) {
+        emp_maintenance_offer();
+        return;
+    }
+    release_any(ptr, call);
 }
 
 void emp_free(void *ptr)

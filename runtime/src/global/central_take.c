@@ -111,16 +111,19 @@ static void take_from_shard(struct take_state *take)
 
 /*
  * True when the class has enough to lend some to a smaller one: three eighths of its slots free
- * while it is in use itself, a sixteenth when no block of it was taken since the last round of
- * maintenance.
+ * while it is in use itself, a quarter of a slab when no block of it was taken since the last round
+ * of maintenance.
  */
 static bool take_may_lend(const struct emp_shard_class *class_state, uint32_t class_id)
 {
     int64_t slab_slots = emp_classes[class_id].geometry.slots;
     bool is_idle = (uint32_t)class_state->taken == class_state->tick_taken;
 
+    if (is_idle) {
+        return class_state->free_blocks * 4 > slab_slots;
+    }
     return class_state->free_blocks > slab_slots &&
-           class_state->free_blocks * 16 >= class_state->slots * (is_idle ? 1 : 6);
+           class_state->free_blocks * 8 >= class_state->slots * 3;
 }
 
 /* Alignment that every block of a size has by its place. */
@@ -185,6 +188,29 @@ static bool take_existing(struct take_state *take, bool may_borrow)
     return take->count != 0;
 }
 
+/*
+ * Before a class expands: what siblings would lend. A program that fills on one processor and goes
+ * on upon another finds nothing to borrow in its own shard.
+ */
+static bool take_borrow_of_siblings(struct take_state *take)
+{
+    uint32_t own = take->shard->index;
+
+    for (uint32_t i = 1; i < emp_shard_count && take->count == 0; i++) {
+        struct emp_shard *shard = emp_shards[(own + i) & (emp_shard_count - 1)];
+
+        if (take->class_id <= EMP_SIZE_CLASSES && emp_mutex_try_lock(&shard->lock)) {
+            take->shard = shard;
+            take_borrow(take);
+            emp_mutex_unlock(&shard->lock);
+        }
+    }
+    if (take->count == 0) {
+        take->shard = emp_shards[own];
+    }
+    return take->count != 0;
+}
+
 /* The last try before a failure: what any shard has, waiting for each in turn. */
 static void take_waiting(struct take_state *take)
 {
@@ -207,7 +233,7 @@ unsigned emp_central_take(uint32_t class_id, void **out, unsigned want, uint32_t
         emp_central_collect(take.shard->index);
         bool adopted = emp_central_adopt(class_id, take.shard->index);
 
-        if (!take_existing(&take, !adopted)) {
+        if (!take_existing(&take, !adopted) && !take_borrow_of_siblings(&take)) {
             while (emp_central_expand(class_id, take.shard->index, note) &&
                    !take_existing(&take, false)) {
             }

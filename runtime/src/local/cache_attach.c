@@ -51,6 +51,7 @@ static struct {
     struct emp_cache *first;       /* guarded by lock */
     uint32_t count;                /* atomic: registry-count */
     uint16_t pool_rooms[EMP_BINS]; /* guarded by lock: room of each pool class, 0: none */
+    uint32_t had_pools;            /* atomic: registry-count. 1: there was a pool once */
 } registry = {.lock = EMP_MUTEX_INIT(REGISTRY)};
 
 /* Keeps pool classes alive while their bins are looked at. */
@@ -107,6 +108,12 @@ unsigned emp_cache_threads(void)
 {
     /* order(registry-count): relaxed; a statistic */
     return emp_load_relaxed(&registry.count);
+}
+
+bool emp_cache_had_pools(void)
+{
+    /* order(registry-count): relaxed; who has a block of a pool comes after its creation */
+    return emp_load_relaxed(&registry.had_pools) != 0;
 }
 
 /*
@@ -203,11 +210,11 @@ bool emp_cache_open_bin(struct emp_cache *cache, uint32_t class_id)
 /* Fills a block with an empty cache; memory of an earlier cache may be in it. */
 static void cache_init(struct emp_cache *cache, unsigned shift, uint8_t scale)
 {
-    cache->thread_id = emp_lifecycle_thread_id();
     cache->slow_count = 0;
     cache->tick_ms = emp_stopwatch_coarse_ms();
     cache->block_shift = (uint16_t)shift;
     cache->scale = scale;
+    cache->exit_count = 0;
     cache->busy = 0;
     cache->closing = 0;
     cache->near_used = 0;
@@ -292,8 +299,14 @@ void emp_cache_on_exit(void *arg, bool last)
     struct emp_cache *cache = arg;
 
     emp_cache_enter(cache);
+    /* Without room a block comes into a bin by a slow path only: none since, nothing to empty. */
+    bool is_empty = cache->closing && cache->slow_count == cache->exit_count + 1;
+
     cache->closing = 1;
-    emp_cache_empty(cache, "thread exit");
+    cache->exit_count = cache->slow_count;
+    if (!is_empty) {
+        emp_cache_empty(cache, "thread exit");
+    }
     if (last) {
         emp_cache_pointer = &l1_dead;
         registry_remove(cache);
@@ -320,6 +333,8 @@ void emp_cache_reset_class(uint32_t class_id, uint16_t room, uint64_t *dropped)
     bool had_bins = registry.pool_rooms[class_id] != 0;
 
     registry.pool_rooms[class_id] = room;
+    /* order(registry-count): relaxed; see emp_cache_had_pools */
+    emp_store_relaxed(&registry.had_pools, 1);
     for (struct emp_cache *cache = registry.first; cache != NULL; cache = cache->next) {
         struct emp_bin_state *state = emp_cache_state(cache, class_id);
 

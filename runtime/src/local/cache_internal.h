@@ -72,6 +72,9 @@ void emp_cache_set_limit(struct emp_cache *cache, uint32_t class_id);
 void emp_cache_give_oldest(struct emp_cache *cache, uint32_t class_id, unsigned count,
                            const char *call);
 
+/* False: no bin of any pool ever held a block. */
+bool emp_cache_had_pools(void);
+
 /* Empties the bins of pools, with cold_only those without room; reports with no lock held. */
 void emp_cache_empty_pools(struct emp_cache *cache, bool cold_only, const char *call);
 

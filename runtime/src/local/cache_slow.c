@@ -338,7 +338,7 @@ static bool pool_bin_give(struct emp_cache *cache, uint32_t class_id, bool cold_
 void emp_cache_empty_pools(struct emp_cache *cache, bool cold_only, const char *call)
 {
     struct pool_fault fault;
-    uint32_t class_id = EMP_POOL_CLASS_FIRST;
+    uint32_t class_id = emp_cache_had_pools() ? EMP_POOL_CLASS_FIRST : EMP_CLASS_LIMIT;
 
     while (class_id < EMP_CLASS_LIMIT) {
         bool good = true;

@@ -71,7 +71,6 @@ struct emp_bin_state {
 struct emp_cache {
     struct emp_cache *next; /* guarded by the registry lock */
     struct emp_cache *prev; /* guarded by the registry lock */
-    uint32_t thread_id;     /* const */
     uint32_t slow_count;    /* slow paths so far */
     uint32_t tick_ms;       /* coarse time of the last tick */
     uint16_t block_shift;   /* log2 of the bytes of this block */
@@ -84,7 +83,8 @@ struct emp_cache {
     uint32_t far_slots_count;
     uint32_t room_bytes;     /* sum over open bins of room * block bytes */
     uint64_t pools_known[4]; /* registry lock: bit per class whose pool state is valid */
-    uint64_t head_rest[5];
+    uint32_t exit_count;     /* slow paths when the exit hook emptied the bins last */
+    uint32_t head_rest[9];
     struct emp_bin_state size_states[EMP_POOL_CLASS_FIRST];
     void *near_slots[EMP_NEAR_SLOTS];
     struct emp_l1 view;

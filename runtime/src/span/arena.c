@@ -11,6 +11,7 @@
 #include "os/os_memory.h"
 #include "span/arena_internal.h"
 #include "span/meta.h"
+#include "span/run.h"
 #include "sync/atomic.h"
 #include "thread/mutex.h"
 
@@ -209,7 +210,6 @@ static void arena_mark_locked(size_t index, size_t count, enum emp_chunk_kind ki
         chunk->dirty_units = 0;
         chunk->aged_units = 0;
         chunk->full_ticks = 0;
-        chunk->runs = NULL;
         chunk->kind = (uint8_t)kind;
     }
 }
@@ -269,7 +269,8 @@ static size_t arena_extend_locked(size_t count, bool *limited)
     return index;
 }
 
-size_t emp_arena_take(size_t count, enum emp_chunk_kind kind, bool *zero, bool *limited)
+/* One try of emp_arena_take. */
+static size_t arena_take_once(size_t count, enum emp_chunk_kind kind, bool *zero, bool *limited)
 {
     emp_span_lock();
     size_t index = arena_find_locked(count);
@@ -297,6 +298,16 @@ size_t emp_arena_take(size_t count, enum emp_chunk_kind kind, bool *zero, bool *
         emp_arena.chunks[index].large_chunks = (uint32_t)count;
     }
     emp_span_unlock();
+    return index;
+}
+
+size_t emp_arena_take(size_t count, enum emp_chunk_kind kind, bool *zero, bool *limited)
+{
+    size_t index = arena_take_once(count, kind, zero, limited);
+
+    if (emp_unlikely(index == SIZE_MAX) && emp_run_collect() != 0) {
+        index = arena_take_once(count, kind, zero, limited); /* a parked run was in the way */
+    }
     return index;
 }
 
@@ -366,6 +377,12 @@ size_t emp_arena_purge(bool all)
     }
     emp_span_unlock();
     return given;
+}
+
+size_t emp_arena_mapped(void)
+{
+    /* order(span-count): relaxed; a number that may change at any time */
+    return emp_load_relaxed(&span.committed_bytes) + emp_load_relaxed(&span.outside_bytes);
 }
 
 size_t emp_span_described(void)

@@ -33,17 +33,18 @@ struct emp_run_map;
 
 /* Descriptor of a chunk. Owner: span. Invariant: FREE iff its bit in the free map is set. */
 struct emp_chunk {
-    uint8_t kind;             /* guarded by the span lock: enum emp_chunk_kind */
-    uint8_t advised_huge;     /* guarded by the span lock: MADV_HUGEPAGE was given */
-    uint8_t dirty;            /* guarded by the span lock: pages may hold data (FREE, LARGE) */
-    uint8_t aged;             /* guarded by the span lock: dirty since before the last tick */
-    uint32_t free_units;      /* guarded by the span lock: bit u set: unit u is free */
-    uint32_t dirty_units;     /* guarded by the span lock: free units whose pages may hold data */
-    uint32_t aged_units;      /* guarded by the span lock: dirty since before the last tick */
-    uint32_t large_chunks;    /* LARGE: chunks in the block */
-    uint32_t full_ticks;      /* ticks for which every unit was in use */
-    size_t large_bytes;       /* LARGE: usable bytes */
-    struct emp_run_map *runs; /* RUN: pages and lengths */
+    uint8_t kind;          /* guarded by the span lock: enum emp_chunk_kind */
+    uint8_t advised_huge;  /* guarded by the span lock: MADV_HUGEPAGE was given */
+    uint8_t dirty;         /* guarded by the span lock: pages may hold data (FREE, LARGE) */
+    uint8_t aged;          /* guarded by the span lock: dirty since before the last tick */
+    uint32_t free_units;   /* guarded by the span lock: bit u set: unit u is free */
+    uint32_t dirty_units;  /* guarded by the span lock: free units whose pages may hold data */
+    uint32_t aged_units;   /* guarded by the span lock: dirty since before the last tick */
+    uint32_t large_chunks; /* LARGE: chunks in the block */
+    uint32_t full_ticks;   /* ticks for which every unit was in use */
+    size_t large_bytes;    /* LARGE: usable bytes */
+    /* atomic: run-map. pages and states of runs; NULL until the chunk is RUN for the first time */
+    struct emp_run_map *runs;
     uint64_t reserved[3];
 };
 
@@ -100,6 +101,9 @@ size_t emp_arena_purge(bool all);
 /* Accounts for mapped bytes outside the arena; false when the limit forbids it. */
 bool emp_arena_charge(size_t bytes);
 void emp_arena_uncharge(size_t bytes);
+
+/* Bytes mapped from the system, in the arena and outside. */
+size_t emp_arena_mapped(void);
 
 /* Reads the counters. */
 void emp_arena_read_counts(struct emp_span_counts *out);

@@ -9,8 +9,9 @@
 #include "span/run.h"
 
 /* Adds what one chunk holds. */
-static void counts_add_chunk(struct emp_span_counts *out, const struct emp_chunk *chunk)
+static void counts_add_chunk(struct emp_span_counts *out, size_t index)
 {
+    const struct emp_chunk *chunk = &emp_arena.chunks[index];
     size_t free_bytes = 0;
     size_t dirty_bytes = 0;
 
@@ -21,8 +22,13 @@ static void counts_add_chunk(struct emp_span_counts *out, const struct emp_chunk
         free_bytes = emp_bits_count(chunk->free_units) * EMP_UNIT_BYTES;
         dirty_bytes = emp_bits_count(chunk->dirty_units) * EMP_UNIT_BYTES;
     } else if (chunk->kind == EMP_CHUNK_RUN && chunk->runs != NULL) {
-        free_bytes = emp_run_free_pages(chunk->runs) * EMP_RUN_PAGE_BYTES;
-        dirty_bytes = emp_run_dirty_pages(chunk->runs) * EMP_RUN_PAGE_BYTES;
+        struct emp_run_counts runs;
+
+        emp_run_count_locked(index, &runs);
+        free_bytes = runs.free_pages * EMP_RUN_PAGE_BYTES;
+        dirty_bytes = runs.dirty_pages * EMP_RUN_PAGE_BYTES;
+        out->large_blocks += runs.runs;
+        out->large_bytes += runs.used_pages * EMP_RUN_PAGE_BYTES;
     }
     if (chunk->kind != EMP_CHUNK_NONE) {
         out->free_bytes += free_bytes;
@@ -38,7 +44,7 @@ void emp_arena_read_counts(struct emp_span_counts *out)
     size_t frontier = emp_span_read_totals(out);
 
     for (size_t i = 0; i < frontier; i++) {
-        counts_add_chunk(out, &emp_arena.chunks[i]);
+        counts_add_chunk(out, i);
     }
     emp_span_unlock();
     out->used_bytes += out->mapped_bytes - (out->used_bytes + out->free_bytes);

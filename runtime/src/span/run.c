@@ -10,84 +10,40 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/config.h"
-#include "os/os_memory.h"
 #include "span/arena.h"
 #include "span/arena_internal.h"
 #include "span/meta.h"
-
-#define EMP_RUN_WORDS (EMP_CHUNK_RUN_PAGES / 64)
-
-/*
- * Pages of a run chunk. Owner: span lock. Invariants: length[p] > 0 iff a run in use starts at p,
- * and then pages p..p+length[p]-1 are not free; aged and dirty are subsets of free.
- */
-struct emp_run_map {
-    uint64_t free[EMP_RUN_WORDS];
-    uint64_t dirty[EMP_RUN_WORDS];
-    uint64_t aged[EMP_RUN_WORDS];
-    uint32_t free_pages;
-    uint32_t longest; /* no free run is longer; a hint that only shrinks by a failed search */
-    uint16_t length[EMP_CHUNK_RUN_PAGES];
-};
+#include "span/run_map.h"
+#include "sync/atomic.h"
+#include "sync/parked_word.h"
 
 static size_t run_lowest; /* guarded by the span lock: no run chunk below has a free page */
-
-static void bits_fill(uint64_t *words, size_t first, size_t count, bool value)
-{
-    for (size_t i = first; i < first + count;) {
-        size_t in_word = 64 - i % 64 < first + count - i ? 64 - i % 64 : first + count - i;
-        uint64_t mask = emp_bits_mask((unsigned)in_word) << (i % 64);
-
-        words[i / 64] = value ? words[i / 64] | mask : words[i / 64] & ~mask;
-        i += in_word;
-    }
-}
-
-static bool bit_get(const uint64_t *words, size_t index)
-{
-    return (words[index / 64] >> (index % 64)) & 1;
-}
 
 static bool bits_any(const uint64_t *words, size_t first, size_t count)
 {
     for (size_t i = first; i < first + count; i++) {
-        if (bit_get(words, i)) {
+        if (emp_run_bit(words, i)) {
             return true;
         }
     }
     return false;
 }
 
-/* Index of the first page at or after `from` whose bit is `value`; the page count when none. */
-static size_t bits_next(const uint64_t *words, size_t from, bool value)
-{
-    while (from < EMP_CHUNK_RUN_PAGES) {
-        uint64_t word = value ? words[from / 64] : ~words[from / 64];
-
-        word &= ~emp_bits_mask((unsigned)(from % 64));
-        if (word != 0) {
-            return from / 64 * 64 + emp_bits_lowest(word);
-        }
-        from = from / 64 * 64 + 64;
-    }
-    return EMP_CHUNK_RUN_PAGES;
-}
-
 /* First page of a fitting free run, or SIZE_MAX; updates the hint. */
 static size_t run_find(struct emp_run_map *map, size_t pages, size_t align_pages)
 {
     size_t longest = 0;
-    size_t at = bits_next(map->free, 0, true);
+    size_t at = emp_run_bits_next(map->free, 0, true);
 
     while (at < EMP_CHUNK_RUN_PAGES) {
-        size_t end = bits_next(map->free, at, false);
+        size_t end = emp_run_bits_next(map->free, at, false);
         size_t start = (at + align_pages - 1) & ~(align_pages - 1);
 
         if (start < end && end - start >= pages) {
             return start;
         }
         longest = end - at > longest ? end - at : longest;
-        at = bits_next(map->free, end, true);
+        at = emp_run_bits_next(map->free, end, true);
     }
     map->longest = (uint32_t)longest;
     return SIZE_MAX;
@@ -98,11 +54,11 @@ static void *run_claim_locked(size_t index, size_t first, size_t pages, bool *ze
     struct emp_run_map *map = emp_arena.chunks[index].runs;
 
     *zero = !bits_any(map->dirty, first, pages);
-    bits_fill(map->free, first, pages, false);
-    bits_fill(map->dirty, first, pages, false);
-    bits_fill(map->aged, first, pages, false);
-    map->length[first] = (uint16_t)pages;
+    emp_run_bits_fill(map->free, first, pages, false);
+    emp_run_bits_fill(map->dirty, first, pages, false);
+    emp_run_bits_fill(map->aged, first, pages, false);
     map->free_pages -= (uint32_t)pages;
+    emp_parked_begin(&map->state[first], (uint32_t)pages);
     return emp_arena_chunk_base(index) + first * EMP_RUN_PAGE_BYTES;
 }
 
@@ -131,232 +87,197 @@ static void *run_search_locked(size_t pages, size_t align_pages, bool *zero)
     return NULL;
 }
 
-static struct emp_run_map *run_map_create(bool zero)
+static void *run_search(size_t pages, size_t align_pages, bool *zero)
 {
-    struct emp_run_map *map = emp_meta_alloc(sizeof(*map));
+    emp_span_lock();
+    void *block = run_search_locked(pages, align_pages, zero);
+    emp_span_unlock();
+    return block;
+}
 
-    if (map != NULL) {
-        memset(map->free, 0xff, sizeof(map->free));
-        memset(map->dirty, zero ? 0 : 0xff, sizeof(map->dirty));
-        map->free_pages = EMP_CHUNK_RUN_PAGES;
-        map->longest = EMP_CHUNK_RUN_PAGES;
+/* The map of a chunk just taken, made at its first time; NULL: no memory. */
+static struct emp_run_map *run_map_ready(struct emp_chunk *chunk)
+{
+    struct emp_run_map *map = emp_run_map_of(chunk);
+
+    if (map == NULL) {
+        map = emp_meta_alloc(sizeof(*map));
+        if (map != NULL) {
+            /* order(run-map): release; readers without the lock find it cleared */
+            emp_store_release(&chunk->runs, map);
+        }
     }
     return map;
+}
+
+/* Cuts a run off the front of a chunk just taken; NULL: no memory for the map. */
+static void *run_begin_chunk(size_t index, size_t pages, bool *zero)
+{
+    struct emp_run_map *map = run_map_ready(&emp_arena.chunks[index]);
+
+    if (map == NULL) {
+        emp_arena_give(index, 1, !*zero);
+        return NULL;
+    }
+    emp_span_lock();
+    memset(map->free, 0xff, sizeof(map->free));
+    memset(map->dirty, *zero ? 0 : 0xff, sizeof(map->dirty));
+    map->free_pages = EMP_CHUNK_RUN_PAGES;
+    map->longest = EMP_CHUNK_RUN_PAGES;
+    run_lowest = index < run_lowest ? index : run_lowest;
+    void *block = run_claim_locked(index, 0, pages, zero);
+    emp_span_unlock();
+    return block;
 }
 
 void *emp_run_take(size_t pages, size_t align_pages, bool *zero, bool *limited)
 {
     emp_assert(pages >= 1 && pages <= EMP_CHUNK_RUN_PAGES);
     *limited = false;
-    emp_span_lock();
-    void *block = run_search_locked(pages, align_pages, zero);
-    emp_span_unlock();
+    void *block = run_search(pages, align_pages, zero);
+
     if (block == NULL) {
-        bool fresh = false;
-        size_t index = emp_arena_take(1, EMP_CHUNK_RUN, &fresh, limited);
-        if (index == SIZE_MAX) {
-            return NULL;
-        }
-        struct emp_run_map *map = run_map_create(fresh);
-        if (map == NULL) {
-            emp_arena_give(index, 1, !fresh);
-            return NULL;
-        }
-        emp_span_lock();
-        emp_arena.chunks[index].runs = map;
-        run_lowest = index < run_lowest ? index : run_lowest;
-        block = run_claim_locked(index, 0, pages, zero);
-        emp_span_unlock();
+        size_t index = emp_arena_take(1, EMP_CHUNK_RUN, zero, limited);
+
+        /* What lay on shelves has been collected by then, without a whole chunk to show for it. */
+        block = index != SIZE_MAX ? run_begin_chunk(index, pages, zero)
+                                  : run_search(pages, align_pages, zero);
+        *limited = *limited && block == NULL;
     }
-    emp_span_count_large(1, (ptrdiff_t)(pages * EMP_RUN_PAGE_BYTES));
     return block;
 }
 
-/* The map and page of an address, or NULL when no run chunk is there; lock held. */
-static struct emp_run_map *run_locate(const void *ptr, size_t *page)
+void emp_run_free_pages_locked(size_t index, size_t first, size_t pages, bool aged)
 {
-    uintptr_t offset = (uintptr_t)ptr - emp_arena.base;
-    struct emp_chunk *chunk = emp_arena_chunk_of((uintptr_t)ptr);
+    struct emp_run_map *map = emp_arena.chunks[index].runs;
 
-    if (chunk->kind != EMP_CHUNK_RUN || chunk->runs == NULL || offset % EMP_RUN_PAGE_BYTES != 0) {
-        return NULL;
-    }
-    *page = offset % EMP_CHUNK_BYTES / EMP_RUN_PAGE_BYTES;
-    return chunk->runs;
-}
-
-/* Marks pages free and dirty; gives the chunk back when it is empty. Takes and drops the lock. */
-static void run_release_locked(size_t index, size_t first, size_t pages)
-{
-    struct emp_chunk *chunk = &emp_arena.chunks[index];
-    struct emp_run_map *map = chunk->runs;
-
-    bits_fill(map->free, first, pages, true);
-    bits_fill(map->dirty, first, pages, true);
+    emp_run_bits_fill(map->free, first, pages, true);
+    emp_run_bits_fill(map->dirty, first, pages, true);
+    emp_run_bits_fill(map->aged, first, pages, aged);
     map->free_pages += (uint32_t)pages;
     map->longest = EMP_CHUNK_RUN_PAGES;
     run_lowest = index < run_lowest ? index : run_lowest;
-    if (map->free_pages == EMP_CHUNK_RUN_PAGES) {
-        chunk->runs = NULL;
-        emp_arena_give_locked(index, 1, true);
-        emp_span_unlock();
-        emp_meta_free(map, sizeof(*map));
-    } else {
-        emp_span_unlock();
+}
+
+bool emp_run_end_chunk_locked(size_t index)
+{
+    struct emp_run_map *map = emp_arena.chunks[index].runs;
+
+    if (map->free_pages != EMP_CHUNK_RUN_PAGES) {
+        return false;
     }
+    memset(map, 0, offsetof(struct emp_run_map, state)); /* nothing to find until it is a run chunk
+                                                            again */
+    emp_arena_give_locked(index, 1, true);
+    return true;
+}
+
+/* The chunk and page of an address that is known to be a multiple of a page. */
+static size_t run_chunk_of(const void *ptr, size_t *page)
+{
+    uintptr_t offset = (uintptr_t)ptr - emp_arena.base;
+
+    *page = offset % EMP_CHUNK_BYTES / EMP_RUN_PAGE_BYTES;
+    return offset >> EMP_CHUNK_SHIFT;
 }
 
 size_t emp_run_give(void *ptr)
 {
+    uint16_t *state = emp_run_state((uintptr_t)ptr);
     size_t page = 0;
 
-    emp_span_lock();
-    struct emp_run_map *map = run_locate(ptr, &page);
-    size_t pages = map != NULL ? map->length[page] : 0;
-
-    if (pages == 0) {
-        emp_span_unlock();
+    if (state == NULL) {
         return 0;
     }
-    map->length[page] = 0;
-    run_release_locked(((uintptr_t)ptr - emp_arena.base) >> EMP_CHUNK_SHIFT, page, pages);
-    emp_span_count_large(-1, -(ptrdiff_t)(pages * EMP_RUN_PAGE_BYTES));
+    size_t index = run_chunk_of(ptr, &page);
+
+    emp_span_lock();
+    size_t pages = emp_parked_in_use(emp_parked_look(state));
+
+    if (pages == 0 || !emp_parked_change(state, (uint32_t)pages, 0)) {
+        pages = 0;
+    } else {
+        emp_run_free_pages_locked(index, page, pages, false);
+        (void)emp_run_end_chunk_locked(index);
+    }
+    emp_span_unlock();
     return pages;
+}
+
+void emp_run_end_parked(uintptr_t address)
+{
+    uint16_t *state = emp_run_state_known(address);
+    size_t page = 0;
+    size_t index = run_chunk_of((const void *)address, &page);
+
+    emp_span_lock();
+    uint32_t seen = emp_parked_look(state);
+
+    /* Never by way of "in use": a second free must not find it so. */
+    if ((seen & EMP_PARKED) != 0 && emp_parked_change(state, seen, 0)) {
+        emp_run_free_pages_locked(index, page, seen & EMP_PARKED_NUMBER, false);
+        (void)emp_run_end_chunk_locked(index);
+    }
+    emp_span_unlock();
 }
 
 size_t emp_run_pages(const void *ptr)
 {
-    size_t page = 0;
+    const uint16_t *state = emp_run_state((uintptr_t)ptr);
 
-    emp_span_lock();
-    struct emp_run_map *map = run_locate(ptr, &page);
-    size_t pages = map != NULL ? map->length[page] : 0;
-    emp_span_unlock();
-    return pages;
+    return state != NULL ? emp_parked_in_use(emp_parked_look(state)) : 0;
+}
+
+/* True when pages [first, limit) of a chunk are free; parked runs there end. Lock held. */
+static bool run_make_free_locked(size_t index, size_t first, size_t limit)
+{
+    struct emp_run_map *map = emp_arena.chunks[index].runs;
+    size_t next = 0;
+
+    for (size_t page = first; page < limit; page = next) {
+        uint32_t seen = 0;
+
+        next = emp_run_walk(map, page, &seen);
+        if ((seen & EMP_PARKED) != 0 && emp_parked_change(&map->state[page], seen, 0)) {
+            emp_run_free_pages_locked(index, page, next - page, false);
+        } else if (seen != 0 || !emp_run_bit(map->free, page)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool emp_run_resize(void *ptr, size_t pages)
 {
+    uint16_t *state = emp_run_state((uintptr_t)ptr);
     size_t page = 0;
+    bool done = false;
+
+    if (state == NULL || pages == 0) {
+        return false;
+    }
+    size_t index = run_chunk_of(ptr, &page);
 
     emp_span_lock();
-    struct emp_run_map *map = run_locate(ptr, &page);
-    size_t old = map != NULL ? map->length[page] : 0;
-
-    if (old == 0 || pages == 0 || page + pages > EMP_CHUNK_RUN_PAGES) {
-        emp_span_unlock();
-        return false;
-    }
-    if (pages < old) {
-        map->length[page] = (uint16_t)pages;
-        run_release_locked(((uintptr_t)ptr - emp_arena.base) >> EMP_CHUNK_SHIFT, page + pages,
-                           old - pages);
-    } else if (bits_next(map->free, page + old, false) - (page + old) < pages - old) {
-        emp_span_unlock();
-        return false;
-    } else {
-        bits_fill(map->free, page + old, pages - old, false);
-        bits_fill(map->dirty, page + old, pages - old, false);
-        bits_fill(map->aged, page + old, pages - old, false);
-        map->length[page] = (uint16_t)pages;
-        map->free_pages -= (uint32_t)(pages - old);
-        emp_span_unlock();
-    }
-    emp_span_count_large(0, ((ptrdiff_t)pages - (ptrdiff_t)old) * (ptrdiff_t)EMP_RUN_PAGE_BYTES);
-    return true;
-}
-
-/* Purges the first due run of pages of a chunk; returns bytes, 0 when nothing was due. Lock
-   held. */
-static size_t run_purge_one_locked(size_t index, const uint64_t *due, size_t *from)
-{
+    size_t old = emp_parked_in_use(emp_parked_look(state));
     struct emp_run_map *map = emp_arena.chunks[index].runs;
-    size_t first = bits_next(due, *from, true);
 
-    if (first >= EMP_CHUNK_RUN_PAGES) {
-        *from = first;
-        return 0;
-    }
-    size_t end = bits_next(due, first, false);
-    size_t length = 0;
-
-    while (first + length < end && bit_get(map->free, first + length)) {
-        length++;
-    }
-    *from = first + (length == 0 ? 1 : length);
-    if (length == 0) {
-        return 0;
-    }
-    bits_fill(map->free, first, length, false);
-    map->free_pages -= (uint32_t)length;
-    emp_span_unlock();
-    bool ok = emp_os_purge(emp_arena_chunk_base(index) + first * EMP_RUN_PAGE_BYTES,
-                           length * EMP_RUN_PAGE_BYTES);
-    emp_span_lock();
-    bits_fill(map->free, first, length, true);
-    bits_fill(map->dirty, first, length, !ok);
-    bits_fill(map->aged, first, length, false);
-    map->free_pages += (uint32_t)length;
-    map->longest = EMP_CHUNK_RUN_PAGES;
-    run_lowest = index < run_lowest ? index : run_lowest;
-    if (ok) {
-        emp_span_count_purge(length * EMP_RUN_PAGE_BYTES);
-    }
-    return ok ? length * EMP_RUN_PAGE_BYTES : 0;
-}
-
-/* Ages or purges one run chunk; lock held on entry and return. */
-static size_t run_purge_chunk_locked(size_t index, bool all)
-{
-    struct emp_chunk *chunk = &emp_arena.chunks[index];
-    uint64_t due[EMP_RUN_WORDS];
-    size_t given = 0;
-    size_t from = 0;
-
-    memcpy(due, all ? chunk->runs->dirty : chunk->runs->aged, sizeof(due));
-    memcpy(chunk->runs->aged, chunk->runs->dirty, sizeof(due));
-    while (from < EMP_CHUNK_RUN_PAGES && chunk->kind == EMP_CHUNK_RUN && chunk->runs != NULL) {
-        given += run_purge_one_locked(index, due, &from);
-    }
-    if (chunk->kind == EMP_CHUNK_RUN && chunk->runs != NULL &&
-        chunk->runs->free_pages == EMP_CHUNK_RUN_PAGES) {
-        struct emp_run_map *map = chunk->runs;
-
-        chunk->runs = NULL;
-        emp_arena_give_locked(index, 1, true);
-        emp_span_unlock();
-        emp_meta_free(map, sizeof(*map));
-        emp_span_lock();
-    }
-    return given;
-}
-
-size_t emp_run_purge(bool all)
-{
-    struct emp_span_counts counts;
-    size_t given = 0;
-
-    emp_span_lock();
-    for (size_t i = 0; i < emp_span_read_totals(&counts); i++) {
-        if (emp_arena.chunks[i].kind == EMP_CHUNK_RUN && emp_arena.chunks[i].runs != NULL) {
-            given += run_purge_chunk_locked(i, all);
+    if (old == 0 || page + pages > EMP_CHUNK_RUN_PAGES) {
+        done = false;
+    } else if (pages <= old) {
+        done = emp_parked_change(state, (uint32_t)old, (uint32_t)pages);
+        if (done && pages < old) {
+            emp_run_free_pages_locked(index, page + pages, old - pages, false);
+        }
+    } else if (run_make_free_locked(index, page + old, page + pages)) {
+        done = emp_parked_change(state, (uint32_t)old, (uint32_t)pages);
+        if (done) {
+            emp_run_bits_fill(map->free, page + old, pages - old, false);
+            emp_run_bits_fill(map->dirty, page + old, pages - old, false);
+            emp_run_bits_fill(map->aged, page + old, pages - old, false);
+            map->free_pages -= (uint32_t)(pages - old);
         }
     }
     emp_span_unlock();
-    return given;
-}
-
-size_t emp_run_free_pages(const struct emp_run_map *map)
-{
-    return map->free_pages;
-}
-
-size_t emp_run_dirty_pages(const struct emp_run_map *map)
-{
-    size_t pages = 0;
-
-    for (size_t i = 0; i < EMP_RUN_WORDS; i++) {
-        pages += emp_bits_count(map->dirty[i]);
-    }
-    return pages;
+    return done;
 }

@@ -1,8 +1,12 @@
 /*
  * Purpose: runs of 4 KiB pages for requests above the slab classes and up to 1 MiB.
- * Owner:   span. A run chunk has a map of free pages and the length of every run at its first page.
- * Threads: any; the span lock inside.
- * Design:  [span.proto.run]
+ * Owner:   span. A run chunk has a map of free pages and the state of every run at its first page.
+ *
+ *   free pages --take--> in use --give--> free, dirty --purge--> free, clean
+ *   in use --shelf_give--> parked --shelf_take--> in use    parked --collect, purge--> free, dirty
+ *
+ * Threads: any; the span lock inside. Design of shelves: run_shelf.h.
+ * Design:  [span.proto.run] [span.proto.shelf]
  */
 #ifndef EMP_SPAN_RUN_H
 #define EMP_SPAN_RUN_H
@@ -25,11 +29,24 @@ size_t emp_run_pages(const void *ptr);
 /* Grows or shrinks a run where it is; false when the pages behind it are in use. */
 bool emp_run_resize(void *ptr, size_t pages);
 
-/* Ages and purges free pages; returns bytes given back. */
+/* Ages parked runs and free pages, and purges what was aged; returns bytes given back. */
 size_t emp_run_purge(bool all);
 
-/* Counts for statistics; the span lock is held. */
-size_t emp_run_free_pages(const struct emp_run_map *map);
-size_t emp_run_dirty_pages(const struct emp_run_map *map);
+/* Makes the pages of all parked runs free; returns their bytes. */
+size_t emp_run_collect(void);
+
+/* What a run chunk holds. Parked runs count as free and dirty. */
+struct emp_run_counts {
+    size_t runs;
+    size_t used_pages;
+    size_t free_pages;
+    size_t dirty_pages;
+};
+
+/* Counts one run chunk for statistics; the span lock is held. */
+void emp_run_count_locked(size_t index, struct emp_run_counts *out);
+
+/* Checks the maps of all run chunks; returns how many are broken, *broken is one of them. */
+size_t emp_run_audit(const void **broken);
 
 #endif

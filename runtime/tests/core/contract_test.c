@@ -321,6 +321,29 @@ static void a_run_grows_and_shrinks_where_it_is(void **state)
     emp_free(smaller);
 }
 
+static void a_run_used_again_is_zeroed_for_calloc(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned char *block = emp_calloc(i + 1, 64 * KIB);
+
+        assert_non_null(block);
+        for (size_t at = 0; at < (i + 1) * 64 * KIB; at++) {
+            assert_int_equal(block[at], 0);
+        }
+        memset(block, 0xee, (i + 1) * 64 * KIB);
+        emp_free(block);
+        block = emp_malloc((i + 1) * 64 * KIB); /* the same one */
+        memset(block, 0xee, (i + 1) * 64 * KIB);
+        emp_free(block);
+        block = emp_calloc(i + 1, 64 * KIB);
+        for (size_t at = 0; at < (i + 1) * 64 * KIB; at++) {
+            assert_int_equal(block[at], 0);
+        }
+        emp_free(block);
+    }
+}
+
 static void a_mapped_block_is_moved_by_the_system_not_copied(void **state)
 {
     struct emp_stats before;
@@ -420,6 +443,7 @@ int main(void)
         cmocka_unit_test_teardown(realloc_keeps_the_content_between_all_kinds, audit_after),
         cmocka_unit_test_teardown(realloc_of_null_allocates_and_to_zero_frees, audit_after),
         cmocka_unit_test_teardown(a_run_grows_and_shrinks_where_it_is, audit_after),
+        cmocka_unit_test_teardown(a_run_used_again_is_zeroed_for_calloc, audit_after),
         cmocka_unit_test_teardown(a_mapped_block_is_moved_by_the_system_not_copied, audit_after),
         cmocka_unit_test_teardown(blocks_of_many_gib_that_are_hardly_touched, audit_after),
         cmocka_unit_test_teardown(errno_is_left_alone, audit_after),

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "core/advanced_memory_pool.h"
 #include "support/misuse_child.h"
@@ -58,6 +59,60 @@ static void run_again_beside_a_live_one(void)
     neighbour[0] = 1;
     emp_free(block);
     wrong_free(block);
+}
+
+/* Its pages went back to the system in between. */
+static void run_again_after_a_purge(void)
+{
+    char *block = emp_malloc(RUN);
+    char *neighbour = emp_malloc(RUN);
+
+    neighbour[0] = 1;
+    emp_free(block);
+    (void)emp_purge();
+    wrong_free(block);
+}
+
+static void *free_it(void *block)
+{
+    emp_free(block);
+    return NULL;
+}
+
+static void run_again_after_another_thread(void)
+{
+    char *block = emp_malloc(RUN);
+    pthread_t other;
+
+    if (pthread_create(&other, NULL, free_it, block) != 0 || pthread_join(other, NULL) != 0) {
+        abort();
+    }
+    wrong_free(block);
+}
+
+/* Others of its length were freed since: it left the shelf for them. */
+static void run_again_after_many_others(void)
+{
+    char *blocks[32];
+
+    for (unsigned i = 0; i < 32; i++) {
+        blocks[i] = emp_malloc(RUN);
+    }
+    for (unsigned i = 0; i < 31; i++) {
+        emp_free(blocks[i]);
+    }
+    wrong_free(blocks[0]);
+}
+
+static void usable_size_of_a_freed_run(void)
+{
+    char *block = emp_malloc(RUN);
+
+    emp_free(block);
+    misuse_arm(block);
+    if (emp_usable_size(block) != 0) {
+        abort();
+    }
 }
 
 static void inside_a_run(void)
@@ -143,6 +198,13 @@ static const struct misuse_case cases[] = {
     {"mapped twice", "E1005", "foreign pointer", "free", false, mapped_again},
     {"run twice, chunk alive", "E1001", "invalid pointer", "free", false,
      run_again_beside_a_live_one},
+    {"run twice, purged", "E1001", "invalid pointer", "free", false, run_again_after_a_purge},
+    {"run twice, two threads", "E1001", "invalid pointer", "free", false,
+     run_again_after_another_thread},
+    {"run twice, off its shelf", "E1001", "invalid pointer", "free", false,
+     run_again_after_many_others},
+    {"usable size of a freed run", "E1001", "invalid pointer", "usable_size", false,
+     usable_size_of_a_freed_run},
     {"inside a run", "E1001", "invalid pointer", "free", false, inside_a_run},
     {"inside a run, off a page", "E1001", "invalid pointer", "free", false,
      inside_a_run_off_a_page},
