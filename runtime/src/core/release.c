@@ -10,6 +10,7 @@
 #include "base/align.h"
 #include "core/advanced_memory_pool.h"
 #include "core/foreign.h"
+#include "core/hot_path.h"
 #include "core/maintenance.h"
 #include "core/runtime.h"
 #include "global/budget.h"
@@ -65,6 +66,15 @@ void emp_report_pointer(enum emp_report_code code, const void *ptr, const char *
     emp_report_misuse(&report);
 }
 
+/* A block of a slab that was the program's goes into the cache. */
+static void cache_block(uint32_t class_id, void *ptr, const char *call)
+{
+    if (emp_unlikely(emp_runtime_annotates)) {
+        emp_annotate_free(ptr, emp_classes[class_id].geometry.size);
+    }
+    emp_cache_free_slow(class_id, ptr, call);
+}
+
 /* A block of a slab. */
 static void release_slab(uint32_t class_id, void *ptr, const char *call)
 {
@@ -74,7 +84,14 @@ static void release_slab(uint32_t class_id, void *ptr, const char *call)
         emp_report_pointer(EMP_REPORT_DOUBLE_FREE, ptr, call);
         return;
     }
-    if (emp_unlikely(emp_local_options.checked)) {
+    if (EMP_SECURE) {
+        enum emp_report_code fault = emp_block_guard_end(ptr, false);
+
+        if (fault != EMP_REPORT_COUNT) {
+            emp_report_pointer(fault, ptr, call);
+            return;
+        }
+    } else if (emp_unlikely(emp_local_options.checked)) {
         int code = emp_central_probe(class_id, ptr);
 
         if (code != EMP_PROBE_GOOD) {
@@ -82,14 +99,7 @@ static void release_slab(uint32_t class_id, void *ptr, const char *call)
             return;
         }
     }
-    if (EMP_SECURE && !emp_block_guard_check(ptr)) {
-        emp_report_pointer(EMP_REPORT_CANARY, ptr, call);
-        return;
-    }
-    if (emp_unlikely(emp_runtime_annotates)) {
-        emp_annotate_free(ptr, emp_classes[class_id].geometry.size);
-    }
-    emp_cache_free_slow(class_id, ptr, call);
+    cache_block(class_id, ptr, call);
 }
 
 /* A pointer outside the arena that is no mapped block. */
@@ -163,11 +173,26 @@ void emp_release_for(void *ptr, const char *call, uintptr_t caller)
     errno = saved;
 }
 
+void emp_release_ended(void *ptr, const char *call, uintptr_t caller)
+{
+    int saved = errno;
+
+    emp_maintenance_caller = caller;
+    cache_block(class_of(ptr), ptr, call);
+    errno = saved;
+}
+
+void emp_release_faulty(void *ptr, const char *call, enum emp_report_code fault)
+{
+    int saved = errno;
+
+    emp_report_pointer(fault, ptr, call);
+    errno = saved;
+}
+
 void emp_free(void *ptr)
 {
-    if (emp_unlikely(EMP_SECURE || !emp_fast_free(ptr))) {
-        emp_release_slow(ptr, "free");
-    }
+    emp_release_hot(ptr, "free", EMP_CALLER_PROGRAM);
 }
 
 /*
@@ -181,7 +206,10 @@ static bool block_fits(uint32_t class_id, size_t size, size_t align)
     uint64_t own = emp_classes[emp_request_class(size, align)].geometry.size;
 
     if (own * 3 < block * 2 && block > EMP_LINE_BYTES && align < EMP_LINE_BYTES) {
-        own = emp_classes[emp_request_class(size, EMP_LINE_BYTES)].geometry.size;
+        own = emp_classes[emp_request_class_line(size)].geometry.size;
+    }
+    if (EMP_SECURE && own > block && size <= block) {
+        own = block; /* it was aligned: such blocks may have no canary */
     }
     return own != 0 && own <= block && (own * 3 >= block * 2 || block <= EMP_LINE_BYTES);
 }
@@ -222,8 +250,8 @@ static void release_sized(void *ptr, size_t align, size_t size, const char *call
 
     if (emp_unlikely(fault != EMP_REPORT_COUNT)) {
         emp_report_pointer(fault, ptr, call);
-    } else if (EMP_SECURE || !emp_fast_free(ptr)) {
-        emp_release_slow(ptr, call);
+    } else {
+        emp_release_hot(ptr, call, EMP_CALLER_PROGRAM);
     }
 }
 
@@ -247,7 +275,15 @@ static size_t usable_bytes(const void *ptr, const char *call)
     uint32_t class_id = class_of(ptr);
     size_t bytes = 0;
 
-    if (class_id != 0) {
+    if (class_id != 0 && EMP_SECURE) {
+        enum emp_report_code fault = EMP_REPORT_COUNT;
+
+        bytes = emp_block_guard_usable(ptr, &fault);
+        if (bytes == 0) {
+            emp_report_pointer(fault, ptr, call);
+            return 0;
+        }
+    } else if (class_id != 0) {
         int code = emp_local_options.checked ? emp_central_probe(class_id, ptr)
                                              : emp_central_probe_start(class_id, ptr);
 
@@ -255,7 +291,7 @@ static size_t usable_bytes(const void *ptr, const char *call)
             emp_report_pointer((enum emp_report_code)code, ptr, call);
             return 0;
         }
-        bytes = emp_classes[class_id].geometry.size - EMP_CANARY_BYTES;
+        bytes = emp_classes[class_id].geometry.size;
     } else {
         bytes = large_bytes(ptr);
     }
@@ -269,6 +305,16 @@ static size_t usable_bytes(const void *ptr, const char *call)
     return bytes;
 }
 
+size_t emp_usable_of(uint32_t class_id, size_t requested)
+{
+    size_t size = emp_classes[class_id].geometry.size;
+
+    if (!EMP_SECURE || emp_runtime_annotates) {
+        return size;
+    }
+    return size - requested > EMP_GUARD_SLACK_MAX ? size - EMP_GUARD_SLACK_MAX : requested;
+}
+
 size_t emp_usable_size(const void *ptr)
 {
     return ptr == NULL || !emp_runtime_start() ? 0 : usable_bytes(ptr, "usable_size");
@@ -280,7 +326,9 @@ static void *resize_in_place(void *ptr, size_t usable, size_t size)
     uint32_t class_id = class_of(ptr);
 
     if (class_id != 0) {
-        return size <= usable && block_fits(class_id, size, 1) ? ptr : NULL;
+        bool fits = size + EMP_CANARY_BYTES <= emp_classes[class_id].geometry.size;
+
+        return fits && block_fits(class_id, size, 1) ? emp_hand_out(ptr, size) : NULL;
     }
     if (size <= EMP_SLAB_MAX || emp_runtime_annotates) {
         return NULL;
@@ -329,10 +377,8 @@ void *emp_realloc(void *ptr, size_t size)
 
     if (moved != NULL) {
         memcpy(moved, ptr, usable < size ? usable : size);
-        if (EMP_SECURE || !emp_fast_free(ptr)) {
-            /* Behind the name realloc the C library may be the caller, with locks held. */
-            emp_release_for(ptr, "realloc", EMP_CALLER_NOBODY);
-        }
+        /* Behind the name realloc the C library may be the caller, with locks held. */
+        emp_release_hot(ptr, "realloc", EMP_CALLER_NOBODY);
     }
     return moved;
 }

@@ -41,17 +41,9 @@ static inline void *emp_fast_alloc_small(size_t size)
     return emp_fast_pop(emp_fast_bin(view, offset));
 }
 
-/* Pushes a block into its bin; false: the slow path must take it. */
-static inline bool emp_fast_free(void *ptr)
+/* Pushes a block with this tag into its bin; false: the slow path must take it. */
+static inline bool emp_fast_push(struct emp_l1 *view, uint32_t tag, void *ptr)
 {
-    struct emp_l1 *view = emp_l1_current();
-    uintptr_t offset = (uintptr_t)ptr - view->arena_base;
-
-    if (emp_unlikely(offset >= view->arena_bytes)) {
-        return false;
-    }
-    /* order(slab-tag): relaxed; the caller holds the block, so its slab cannot end meanwhile */
-    uint32_t tag = emp_load_relaxed(&view->tags[offset >> EMP_UNIT_SHIFT]);
     struct emp_l1_bin *bin = &view->bins[tag & 0xffu];
 
     /* one register for the bin, not one computation for each of its words */
@@ -66,6 +58,19 @@ static inline bool emp_fast_free(void *ptr)
     *top = ptr;
     bin->top = top + 1;
     return true;
+}
+
+/* Pushes a block into its bin; false: the slow path must take it. */
+static inline bool emp_fast_free(void *ptr)
+{
+    struct emp_l1 *view = emp_l1_current();
+    uintptr_t offset = (uintptr_t)ptr - view->arena_base;
+
+    if (emp_unlikely(offset >= view->arena_bytes)) {
+        return false;
+    }
+    /* order(slab-tag): relaxed; the caller holds the block, so its slab cannot end meanwhile */
+    return emp_fast_push(view, emp_load_relaxed(&view->tags[offset >> EMP_UNIT_SHIFT]), ptr);
 }
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "slab/block_guard.h"
 #include "span/meta.h"
 #include "span/unit.h"
 #include "sync/atomic.h"
@@ -42,15 +43,41 @@ static uint32_t slab_tag(const struct emp_slab *slab)
     return slab->class_id | away << 8 | (uint32_t)slab->owner << 24;
 }
 
+/* Gives back what a slab has of the metadata; either may be NULL. */
+static void slab_free_meta(uint32_t class_id, uint64_t *words, uint8_t *states)
+{
+    if (words != NULL) {
+        emp_meta_free(words, bitmap_bytes(emp_classes[class_id].words) * 2);
+    }
+    if (states != NULL) {
+        emp_meta_free(states, emp_block_guard_bytes(class_id));
+    }
+}
+
+/* Tells every unit of a slab where the states are; before any tag says that it is one. */
+static void slab_set_guard(size_t unit, const struct emp_class *info, uint8_t *states)
+{
+    for (unsigned i = 0; EMP_SECURE && i < info->units; i++) {
+        emp_slab_at(unit + i)->guard = (struct emp_slab_guard){
+            .states = states,
+            .slab_mask = info->geometry.slab_mask,
+            .size = info->geometry.size,
+            .reciprocal = info->geometry.reciprocal,
+        };
+    }
+}
+
 bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slots)
 {
     struct emp_slab *slab = emp_slab_at(unit);
     const struct emp_class *info = &emp_classes[class_id];
     size_t bytes = bitmap_bytes(info->words);
     uint64_t *words = emp_meta_alloc(bytes * 2);
+    uint8_t *states = EMP_SECURE ? emp_meta_alloc(emp_block_guard_bytes(class_id)) : NULL;
 
     emp_assert(slots >= 1 && slots <= info->geometry.slots);
-    if (words == NULL) {
+    if (words == NULL || (EMP_SECURE && states == NULL)) {
+        slab_free_meta(class_id, words, states);
         return false;
     }
     slab->class_id = (uint8_t)class_id;
@@ -68,6 +95,7 @@ bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slo
     slab->purged_pages = 0;
     slab->free = words;
     slab->remote = words + bytes / sizeof(uint64_t);
+    slab_set_guard(unit, info, states);
     for (unsigned i = 0; i * EMP_WORD_BITS < slots; i++) {
         unsigned left = slots - i * EMP_WORD_BITS;
         /* order(slab-free): relaxed; the slab is not shared yet */
@@ -107,7 +135,7 @@ void *emp_slab_destroy(struct emp_slab *slab)
     slab->free_count = 0;
     /* order(slab-magic): relaxed; nobody may use the slab since it was retired */
     emp_store_relaxed(&slab->magic, 0);
-    emp_meta_free(words, bitmap_bytes(info->words) * 2);
+    slab_free_meta(slab->class_id, words, slab->guard.states);
     emp_unit_give(unit, info->units);
     return twice;
 }

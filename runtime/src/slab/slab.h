@@ -37,6 +37,17 @@ enum emp_slab_list {
 };
 
 /*
+ * Where the secure build finds the state byte of a slot ([slab.proto.guard]). Const while the slab
+ * exists; the same in all of its units, so that an address leads to it without its class.
+ */
+struct emp_slab_guard {
+    uint8_t *states;     /* a byte per slot, see block_guard.h; NULL outside the secure build */
+    uint32_t slab_mask;  /* bytes of the slab - 1 */
+    uint32_t size;       /* of a slot */
+    uint32_t reciprocal; /* as in the geometry of the class */
+};
+
+/*
  * Descriptor, 128 bytes, out of band, one per unit of the arena (the first unit's is used).
  * The first eight bytes are read as one word by the flush path, which may not hold the lock: only
  * what is const while the slab exists, and the owner, stands there.
@@ -62,7 +73,8 @@ struct emp_slab {
     uint8_t tick_round;    /* holder: the round of maintenance that saw it last */
     uint8_t rest[14];
     struct emp_inbox_link inbox; /* second line: any thread */
-    uint32_t line_rest[14];
+    struct emp_slab_guard guard; /* secure build: in the descriptor of every unit of the slab */
+    uint32_t line_rest[8];
 };
 
 /* True when the slab exists; what its creator wrote is visible then. */

@@ -18,7 +18,9 @@
 
 #include "base/config.h"
 #include "core/advanced_memory_pool.h"
+#include "core/runtime.h"
 #include "core/typed_pool.h"
+#include "slab/size_class.h"
 #include "support/misuse_child.h"
 
 struct plum {
@@ -201,7 +203,7 @@ static void misaligned_4(void)
 static void never_allocated(void)
 {
     uintptr_t slab = (uintptr_t)emp_malloc(64) & ~(uintptr_t)0xffff;
-    uintptr_t block_bytes = emp_good_size(64) + (EMP_SECURE ? 8u : 0u);
+    uintptr_t block_bytes = emp_classes[emp_request_class(64, 1)].geometry.size;
 
     wrong_free((void *)(slab + (0x10000 / block_bytes - 1) * block_bytes));
 }
