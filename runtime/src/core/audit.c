@@ -73,9 +73,9 @@ size_t emp_audit(void)
             audit_report(broken);
         }
     }
-    void *twice = emp_shard_take_double_free();
+    void *twice = NULL;
 
-    if (twice != NULL) {
+    while ((twice = emp_shard_take_double_free()) != NULL) {
         found++;
         emp_report_pointer(EMP_REPORT_DOUBLE_FREE, twice, "audit");
     }

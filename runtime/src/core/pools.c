@@ -221,10 +221,10 @@ static void pool_flush_own(uint32_t class_id)
 }
 
 /*
- * Ends every slab of a class; returns blocks that were free in them. *twice: one of those that were
- * freed twice, if any. Pools lock held.
+ * Ends every slab of a class; returns blocks that were free in them. Those freed twice are kept
+ * for a report. Pools lock held.
  */
-static uint64_t pool_end_slabs(uint32_t class_id, uint64_t *slots, void **twice)
+static uint64_t pool_end_slabs(uint32_t class_id, uint64_t *slots)
 {
     size_t limit = emp_unit_limit();
     uint64_t free_blocks = 0;
@@ -238,18 +238,15 @@ static uint64_t pool_end_slabs(uint32_t class_id, uint64_t *slots, void **twice)
             continue;
         }
         struct emp_shard *shard = emp_shards[emp_slab_owner(slab)];
-        void *drained = NULL;
 
         emp_mutex_lock(&shard->lock);
-        (void)emp_slab_drain(slab, &drained);
+        (void)emp_slab_drain(slab, emp_shard_put_double_free);
         emp_shard_unlink(&shard->classes[class_id], slab);
         emp_slab_retire(slab);
         emp_mutex_unlock(&shard->lock);
         free_blocks += slab->free_count;
         *slots += slab->slots;
-        void *late = emp_slab_destroy(slab);
-
-        *twice = drained != NULL ? drained : late != NULL ? late : *twice;
+        emp_slab_destroy(slab, emp_shard_put_double_free);
     }
     return free_blocks;
 }
@@ -270,14 +267,14 @@ enum emp_status emp_pool_destroy(struct emp_pool *pool, size_t *live)
     emp_maintenance_pause();
     emp_cache_pools_lock();
     emp_cache_reset_class(class_id, 0, &cached);
-    uint64_t free_blocks = pool_end_slabs(class_id, &slots, &twice);
+    uint64_t free_blocks = pool_end_slabs(class_id, &slots);
 
     emp_size_class_forget(class_id);
     pool->id = 0;
     emp_budgets[class_id] = (struct emp_budget){0};
     emp_cache_pools_unlock();
     emp_maintenance_resume();
-    if (emp_unlikely(twice != NULL)) {
+    while (emp_unlikely((twice = emp_shard_take_double_free()) != NULL)) {
         emp_report_pointer(EMP_REPORT_DOUBLE_FREE, twice, "pool_destroy");
     }
     /* A block freed twice in the cache of another thread counts twice. */

@@ -144,10 +144,6 @@ void emp_central_end_slabs(struct emp_slab *const *slabs, unsigned count)
         emp_budget_release(class_id, slabs[i]->slots);
         /* order(budget): relaxed; a statistic */
         emp_fetch_add_relaxed(&emp_budgets[class_id].shrinks, 1);
-        void *twice = emp_slab_destroy(slabs[i]);
-
-        if (twice != NULL) {
-            emp_shard_put_double_free(twice);
-        }
+        emp_slab_destroy(slabs[i], emp_shard_put_double_free);
     }
 }

@@ -14,8 +14,11 @@ struct emp_shard *emp_shards[EMP_SHARDS_MAX];
 uint32_t emp_shard_count;
 struct emp_ring *emp_rings[EMP_BINS];
 
-/* One block freed twice, waiting to be reported outside the lock. */
-static void *double_free_found;
+#define EMP_DOUBLE_FREES_MAX 512u
+
+/* Blocks freed twice, waiting to be reported outside the lock; more than these are not told. */
+static void *double_frees[EMP_DOUBLE_FREES_MAX]; /* atomic: double-free */
+static uint32_t double_free_count;               /* atomic: double-free */
 
 _Static_assert(sizeof(struct emp_shard_class) % 8 == 0, "an array of them stays aligned");
 
@@ -141,12 +144,8 @@ void emp_shard_notify(struct emp_slab *slab)
 static unsigned shard_drain_slab(struct emp_shard *shard, struct emp_slab *slab)
 {
     struct emp_shard_class *state = &shard->classes[slab->class_id];
-    void *twice = NULL;
-    unsigned moved = emp_slab_drain(slab, &twice);
+    unsigned moved = emp_slab_drain(slab, emp_shard_put_double_free);
 
-    if (twice != NULL) {
-        emp_shard_put_double_free(twice);
-    }
     if (moved == 0) {
         return 0;
     }
@@ -207,16 +206,33 @@ void emp_shard_notify_all(size_t unit_limit)
 
 void emp_shard_put_double_free(void *block)
 {
-    /* order(double-free): relaxed; a pointer to report, the last one found wins */
-    emp_store_relaxed(&double_free_found, block);
+    for (unsigned i = 0; i < EMP_DOUBLE_FREES_MAX; i++) {
+        void *empty = NULL;
+
+        /* order(double-free): relaxed; the pointer itself is all that is passed on */
+        if (emp_cas_relaxed(&double_frees[i], &empty, block)) {
+            /* order(double-free): relaxed; a hint that there is something to take */
+            emp_fetch_add_relaxed(&double_free_count, 1);
+            return;
+        }
+    }
 }
 
 void *emp_shard_take_double_free(void)
 {
-    /* order(double-free): relaxed; usually NULL */
-    if (emp_load_relaxed(&double_free_found) == NULL) {
+    /* order(double-free): relaxed; usually 0; what is put a moment later is taken by the next */
+    if (emp_load_relaxed(&double_free_count) == 0) {
         return NULL;
     }
-    /* order(double-free): relaxed; the pointer itself is all that is passed on */
-    return emp_exchange_relaxed(&double_free_found, NULL);
+    for (unsigned i = 0; i < EMP_DOUBLE_FREES_MAX; i++) {
+        /* order(double-free): relaxed; the pointer itself is all that is passed on */
+        void *block = emp_exchange_relaxed(&double_frees[i], NULL);
+
+        if (block != NULL) {
+            /* order(double-free): relaxed; as above */
+            emp_fetch_sub_relaxed(&double_free_count, 1);
+            return block;
+        }
+    }
+    return NULL;
 }

@@ -76,13 +76,13 @@ unsigned emp_shard_drain_inbox(struct emp_shard *shard);
 /* Notifies the owner of a slab that remote[] has something. Any thread. */
 void emp_shard_notify(struct emp_slab *slab);
 
-/* Keeps a block that was freed twice, found while draining or ending a slab. */
+/* Keeps a block that was freed twice, found while its slab was drained, purged or ended. */
 void emp_shard_put_double_free(void *block);
 
 /* Announces every slab with remote blocks anew; a forked child, which has one thread. */
 void emp_shard_notify_all(size_t unit_limit);
 
-/* Double frees found while draining; read and cleared by whoever reports them. */
+/* One of the blocks kept, or NULL; each is returned once, to whoever reports it. */
 void *emp_shard_take_double_free(void);
 
 #endif

@@ -98,7 +98,7 @@ static void tick_finish_batch(struct emp_shard *shard, struct emp_shard_class *s
         uint16_t before = slab->free_count;
 
         /* A refused page counts as given back too: it is not asked for again before it is used. */
-        emp_slab_restore_pages(slab, batch->pages[i]);
+        emp_slab_restore_pages(slab, batch->pages[i], emp_shard_put_double_free);
         slab->tick_count = slab->free_count;
         state->free_blocks += slab->free_count - before;
         emp_shard_link(state, slab);

@@ -87,12 +87,12 @@ static unsigned give_borrowed(uint32_t class_id, struct emp_central_fault *fault
     return left;
 }
 
-/* Reports a double free that was found while a slab of ours was drained. */
+/* Reports the double frees that were found while a slab was drained, purged or ended. */
 static void report_drained(const char *call)
 {
-    void *twice = emp_shard_take_double_free();
+    void *twice = NULL;
 
-    if (emp_unlikely(twice != NULL)) {
+    while (emp_unlikely((twice = emp_shard_take_double_free()) != NULL)) {
         struct emp_central_fault fault = {twice, EMP_REPORT_DOUBLE_FREE};
 
         cache_report(&fault, 1, block_class(twice), call);

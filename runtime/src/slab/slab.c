@@ -115,29 +115,32 @@ void emp_slab_retire(struct emp_slab *slab)
     emp_store_relaxed(&slab->magic, EMP_SLAB_ENDING);
 }
 
-void *emp_slab_destroy(struct emp_slab *slab)
+/* Tells of every block whose bit is set in bits, those of word w. */
+static void slab_tell(const struct emp_slab *slab, unsigned w, uint64_t bits, emp_slab_twice *twice)
+{
+    for (; bits != 0; bits &= bits - 1) {
+        uintptr_t slot = w * EMP_WORD_BITS + emp_bits_lowest(bits);
+
+        twice((void *)(emp_slab_base(slab) + slot * emp_classes[slab->class_id].geometry.size));
+    }
+}
+
+void emp_slab_destroy(struct emp_slab *slab, emp_slab_twice *twice)
 {
     const struct emp_class *info = &emp_classes[slab->class_id];
     size_t unit = emp_slab_number(slab);
     uint64_t *words = slab->free;
-    void *twice = NULL;
 
     emp_check(slab->magic == EMP_SLAB_ENDING);
     slab_write_tags(slab, 0);
     for (unsigned w = 0; w < info->words; w++) {
-        uint64_t bits = emp_remote_drain(&slab->remote[w]);
-
-        if (bits != 0) {
-            uintptr_t slot = w * EMP_WORD_BITS + emp_bits_lowest(bits);
-            twice = (void *)(emp_slab_base(slab) + slot * info->geometry.size);
-        }
+        slab_tell(slab, w, emp_remote_drain(&slab->remote[w]), twice);
     }
     slab->free_count = 0;
     /* order(slab-magic): relaxed; nobody may use the slab since it was retired */
     emp_store_relaxed(&slab->magic, 0);
     slab_free_meta(slab->class_id, words, slab->guard.states);
     emp_unit_give(unit, info->units);
-    return twice;
 }
 
 void emp_slab_set_owner(struct emp_slab *slab, uint8_t owner)
@@ -148,12 +151,11 @@ void emp_slab_set_owner(struct emp_slab *slab, uint8_t owner)
     slab_write_tags(slab, slab_tag(slab));
 }
 
-unsigned emp_slab_drain(struct emp_slab *slab, void **twice)
+unsigned emp_slab_drain(struct emp_slab *slab, emp_slab_twice *twice)
 {
     const struct emp_class *info = &emp_classes[slab->class_id];
     unsigned moved = 0;
 
-    *twice = NULL;
     for (unsigned w = 0; w < info->words; w++) {
         uint64_t bits = emp_remote_drain(&slab->remote[w]);
         /* order(slab-free): relaxed; the holder is the only writer */
@@ -163,11 +165,8 @@ unsigned emp_slab_drain(struct emp_slab *slab, void **twice)
         if (bits == 0) {
             continue;
         }
-        if (again != 0) {
-            uintptr_t slot = w * EMP_WORD_BITS + emp_bits_lowest(again);
-            *twice = (void *)(emp_slab_base(slab) + slot * info->geometry.size);
-            bits &= ~again;
-        }
+        slab_tell(slab, w, again, twice);
+        bits &= ~again;
         /* order(slab-free): relaxed; remote readers only look for their own block's bit */
         emp_store_relaxed(&slab->free[w], before | bits);
         moved += emp_bits_count(bits);
@@ -219,17 +218,22 @@ uint64_t emp_slab_free_pages(const struct emp_slab *slab)
     return mask;
 }
 
-/* Sets or clears the free bits of every block that touches a page of mask; returns bits changed. */
-static unsigned slab_move_pages(struct emp_slab *slab, uint64_t mask, bool to_free)
+/*
+ * Sets or clears the free bits of every block that touches a page of mask; returns bits changed.
+ * twice, when not NULL, hears of those that had been changed by somebody else.
+ */
+static unsigned slab_move_pages(struct emp_slab *slab, uint64_t mask, bool to_free,
+                                emp_slab_twice *twice)
 {
     unsigned moved = 0;
+    unsigned next = 0; /* a block that touches two pages is seen once */
 
     while (mask != 0) {
         unsigned first = 0;
         unsigned last = 0;
 
         page_slots(slab, emp_bits_lowest(mask), &first, &last);
-        for (unsigned i = first; i <= last; i++) {
+        for (unsigned i = first > next ? first : next; i <= last; i++) {
             uint64_t bit = (uint64_t)1 << (i % 64u);
             /* order(slab-free): relaxed; the holder is the only writer */
             uint64_t word = emp_load_relaxed(&slab->free[i / 64u]);
@@ -238,8 +242,11 @@ static unsigned slab_move_pages(struct emp_slab *slab, uint64_t mask, bool to_fr
                 /* order(slab-free): relaxed; the blocks are free, nobody looks for their bits */
                 emp_store_relaxed(&slab->free[i / 64u], word ^ bit);
                 moved++;
+            } else if (twice != NULL) {
+                slab_tell(slab, i / 64u, bit, twice);
             }
         }
+        next = last + 1;
         mask &= mask - 1;
     }
     return moved;
@@ -247,15 +254,15 @@ static unsigned slab_move_pages(struct emp_slab *slab, uint64_t mask, bool to_fr
 
 unsigned emp_slab_claim_pages(struct emp_slab *slab, uint64_t mask)
 {
-    unsigned moved = slab_move_pages(slab, mask, false);
+    unsigned moved = slab_move_pages(slab, mask, false, NULL);
 
     slab->free_count = (uint16_t)(slab->free_count - moved);
     return moved;
 }
 
-void emp_slab_restore_pages(struct emp_slab *slab, uint64_t mask)
+void emp_slab_restore_pages(struct emp_slab *slab, uint64_t mask, emp_slab_twice *twice)
 {
-    unsigned moved = slab_move_pages(slab, mask, true);
+    unsigned moved = slab_move_pages(slab, mask, true, twice);
 
     slab->free_count = (uint16_t)(slab->free_count + moved);
     slab->purged_pages |= mask;

@@ -126,18 +126,17 @@ bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slo
    again. */
 void emp_slab_retire(struct emp_slab *slab);
 
-/*
- * Ends a retired slab; the units go back. Returns a block that was freed once more while the slab
- * was ending, or NULL.
- */
-void *emp_slab_destroy(struct emp_slab *slab);
+/* Told of a block that was freed twice; must not wait for anything. */
+typedef void emp_slab_twice(void *block);
+
+/* Ends a retired slab; the units go back. twice hears of blocks freed once more in the meantime. */
+void emp_slab_destroy(struct emp_slab *slab, emp_slab_twice *twice);
 
 /* Sets owner and tags; the caller holds the lock of the old owner. */
 void emp_slab_set_owner(struct emp_slab *slab, uint8_t owner);
 
-/* Moves remote[] into free[]; returns blocks moved. *twice: a block that was freed twice, or
-   NULL. */
-unsigned emp_slab_drain(struct emp_slab *slab, void **twice);
+/* Moves remote[] into free[]; returns blocks moved. twice hears of those that were free already. */
+unsigned emp_slab_drain(struct emp_slab *slab, emp_slab_twice *twice);
 
 /* Pages of 4 KiB all of whose blocks are free and that were not given back yet, as a mask. */
 uint64_t emp_slab_free_pages(const struct emp_slab *slab);
@@ -145,8 +144,11 @@ uint64_t emp_slab_free_pages(const struct emp_slab *slab);
 /* Takes every block that touches a page of mask out of free[]; returns how many. */
 unsigned emp_slab_claim_pages(struct emp_slab *slab, uint64_t mask);
 
-/* Puts back what emp_slab_claim_pages took, and remembers that the pages were given back. */
-void emp_slab_restore_pages(struct emp_slab *slab, uint64_t mask);
+/*
+ * Puts back what emp_slab_claim_pages took, and remembers that the pages were given back. twice
+ * hears of blocks that were freed while they were claimed, although they were free.
+ */
+void emp_slab_restore_pages(struct emp_slab *slab, uint64_t mask, emp_slab_twice *twice);
 
 /* Forgets that the pages under a word were given back; its blocks are about to be handed out. */
 void emp_slab_touch_word(struct emp_slab *slab, unsigned word, uint32_t size);

@@ -543,6 +543,52 @@ static void the_tick_gives_pages_of_sparse_slabs_and_keeps_live_content(void **s
     }
 }
 
+static uint32_t purged_class;
+static unsigned freed_in_between;
+
+/* While the system purges, a thread of the program frees blocks of these pages once more. */
+static bool free_again_while_purging(void *base, size_t bytes)
+{
+    const uint32_t size = emp_classes[purged_class].geometry.size;
+    void *again[2];
+
+    (void)bytes;
+    for (unsigned i = 0; i < 2; i++) { /* at home and, from the other shard, in remote[] */
+        (void)go_to(i);
+        again[i] = (char *)base + (size_t)(3 + i) * size;
+        assert_int_equal(emp_central_give(purged_class, &again[i], 1, faults), 0);
+        freed_in_between++;
+    }
+    return true;
+}
+
+static void a_second_free_while_its_page_is_purged_is_reported_once(void **state)
+{
+    struct emp_tick_result result = {0};
+    unsigned reported = 0;
+
+    (void)state;
+    purged_class = emp_size_class_of(512);
+    (void)go_to(0);
+    (void)tick(true);
+    take(purged_class, 0, emp_classes[purged_class].geometry.slots);
+    qsort(blocks, emp_classes[purged_class].geometry.slots, sizeof(void *), compare_pointers);
+    give(purged_class, 0, emp_classes[purged_class].geometry.slots - 1);
+    freed_in_between = 0;
+    emp_shard_tick(true, 77, free_again_while_purging, &result);
+    assert_int_equal(freed_in_between, 2);
+    emp_mutex_lock(&emp_shards[processors[0] & 1]->lock);
+    (void)emp_shard_drain_inbox(emp_shards[processors[0] & 1]);
+    emp_mutex_unlock(&emp_shards[processors[0] & 1]->lock);
+    while (emp_shard_take_double_free() != NULL) {
+        reported++;
+    }
+    assert_int_equal(reported, 2);
+    check_counts(state);
+    (void)go_to(0);
+    give(purged_class, emp_classes[purged_class].geometry.slots - 1, 1);
+}
+
 static void the_tick_ends_empty_slabs_and_survives_a_system_that_refuses(void **state)
 {
     const uint32_t class_id = emp_size_class_of(6144);
@@ -588,6 +634,7 @@ int main(void)
         cmocka_unit_test_teardown(a_detached_slab_hands_out_nothing_though_it_is_warm, after),
         cmocka_unit_test_teardown(the_tick_gives_pages_of_sparse_slabs_and_keeps_live_content,
                                   after),
+        cmocka_unit_test_teardown(a_second_free_while_its_page_is_purged_is_reported_once, after),
         cmocka_unit_test_teardown(the_tick_ends_empty_slabs_and_survives_a_system_that_refuses,
                                   after),
     };

@@ -36,10 +36,15 @@ static struct emp_slab *slab_make(uint32_t class_id, uint16_t slots)
     return emp_slab_at(unit);
 }
 
+static void fail_on_a_double_free(void *block)
+{
+    fail_msg("%p was freed twice", block);
+}
+
 static void slab_end(struct emp_slab *slab)
 {
     emp_slab_retire(slab);
-    assert_null(emp_slab_destroy(slab));
+    emp_slab_destroy(slab, fail_on_a_double_free);
 }
 
 static char *block_at(const struct emp_slab *slab, size_t slot)

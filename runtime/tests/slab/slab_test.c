@@ -31,6 +31,19 @@ static struct emp_slab *slab_make(uint32_t class_id)
     return emp_slab_at(unit);
 }
 
+static struct {
+    unsigned count;
+    void *blocks[8];
+} told;
+
+static void tell(void *block)
+{
+    if (told.count < 8) {
+        told.blocks[told.count] = block;
+    }
+    told.count++;
+}
+
 static void slab_end(struct emp_slab *slab)
 {
     size_t unit = emp_slab_number(slab);
@@ -38,7 +51,9 @@ static void slab_end(struct emp_slab *slab)
 
     emp_slab_retire(slab);
     assert_false(emp_slab_exists(slab));
-    assert_null(emp_slab_destroy(slab));
+    told.count = 0;
+    emp_slab_destroy(slab, tell);
+    assert_int_equal(told.count, 0);
     for (unsigned u = 0; u < units; u++) {
         assert_int_equal(emp_arena.tags[unit + u], 0);
     }
@@ -79,22 +94,67 @@ static void a_new_slab_is_free_and_tagged(void **state)
 static void remote_blocks_come_home_once(void **state)
 {
     struct emp_slab *slab = slab_make(emp_size_class_of(64));
-    void *twice = NULL;
 
     (void)state;
+    told.count = 0;
     for (unsigned i = 0; i < 200; i++) {
         slot_take(slab, i);
     }
     for (unsigned i = 0; i < 200; i++) {
         (void)emp_remote_publish(&slab->remote[i / 64], (uint64_t)1 << i % 64);
     }
-    assert_int_equal(emp_slab_drain(slab, &twice), 200);
-    assert_null(twice);
+    assert_int_equal(emp_slab_drain(slab, tell), 200);
+    assert_int_equal(told.count, 0);
     assert_int_equal(slab->free_count, slab->slots);
     assert_null(emp_slab_audit(slab));
     (void)emp_remote_publish(&slab->remote[1], 4);
-    assert_int_equal(emp_slab_drain(slab, &twice), 0);
-    assert_ptr_equal(twice, (void *)(emp_slab_base(slab) + 66 * 64));
+    assert_int_equal(emp_slab_drain(slab, tell), 0);
+    assert_int_equal(told.count, 1);
+    assert_ptr_equal(told.blocks[0], (void *)(emp_slab_base(slab) + 66 * 64));
+    assert_int_equal(slab->free_count, slab->slots);
+    assert_null(emp_slab_audit(slab));
+    slab_end(slab);
+}
+
+static void one_drain_names_every_block_that_was_freed_twice(void **state)
+{
+    struct emp_slab *slab = slab_make(emp_size_class_of(64));
+    static const unsigned slots[] = {0, 5, 63, 64, 700};
+
+    (void)state;
+    told.count = 0;
+    slot_take(slab, 6);
+    for (unsigned i = 0; i < 5; i++) {
+        (void)emp_remote_publish(&slab->remote[slots[i] / 64], (uint64_t)1 << slots[i] % 64);
+    }
+    (void)emp_remote_publish(&slab->remote[0], 64); /* the one that is not free */
+    assert_int_equal(emp_slab_drain(slab, tell), 1);
+    assert_int_equal(told.count, 5);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_ptr_equal(told.blocks[i], (void *)(emp_slab_base(slab) + slots[i] * 64));
+    }
+    assert_null(emp_slab_audit(slab));
+    slab_end(slab);
+}
+
+/* The two ways in which a free reaches a block whose bit is cleared because its page is purged. */
+static void a_free_of_a_block_whose_page_is_being_purged_is_named(void **state)
+{
+    struct emp_slab *slab = slab_make(emp_size_class_of(80));
+    uintptr_t base = emp_slab_base(slab);
+
+    (void)state;
+    told.count = 0;
+    (void)emp_slab_claim_pages(slab, 0x7); /* block 51 lies on the border of two pages */
+    slab->free[0] |= (uint64_t)1 << 51;    /* by the holder */
+    slab->free_count++;
+    (void)emp_remote_publish(&slab->remote[1], 2); /* by somebody else: block 65 */
+    emp_slab_restore_pages(slab, 0x7, tell);
+    assert_int_equal(told.count, 1);
+    assert_ptr_equal(told.blocks[0], (void *)(base + 51 * 80));
+    assert_int_equal(emp_slab_drain(slab, tell), 0);
+    assert_int_equal(told.count, 2);
+    assert_ptr_equal(told.blocks[1], (void *)(base + 65 * 80));
     assert_int_equal(slab->free_count, slab->slots);
     assert_null(emp_slab_audit(slab));
     slab_end(slab);
@@ -108,7 +168,10 @@ static void a_block_freed_twice_is_named_when_its_slab_ends(void **state)
     (void)state;
     (void)emp_remote_publish(&slab->remote[0], 8);
     emp_slab_retire(slab);
-    assert_ptr_equal(emp_slab_destroy(slab), (void *)(base + 3 * 32));
+    told.count = 0;
+    emp_slab_destroy(slab, tell);
+    assert_int_equal(told.count, 1);
+    assert_ptr_equal(told.blocks[0], (void *)(base + 3 * 32));
 }
 
 static void pages_go_with_every_block_that_touches_them(void **state)
@@ -133,7 +196,9 @@ static void pages_go_with_every_block_that_touches_them(void **state)
 
         assert_int_equal(slab->free_count, before - moved);
         assert_null(emp_slab_audit(slab));
-        emp_slab_restore_pages(slab, mask);
+        told.count = 0;
+        emp_slab_restore_pages(slab, mask, tell);
+        assert_int_equal(told.count, 0);
         assert_int_equal(slab->free_count, before);
         assert_int_equal(emp_slab_free_pages(slab), 0); /* given back once, not twice */
         slab->free[middle / 64] |= (uint64_t)1 << middle % 64;
@@ -167,6 +232,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_slab_is_free_and_tagged),
         cmocka_unit_test(remote_blocks_come_home_once),
+        cmocka_unit_test(one_drain_names_every_block_that_was_freed_twice),
+        cmocka_unit_test(a_free_of_a_block_whose_page_is_being_purged_is_named),
         cmocka_unit_test(a_block_freed_twice_is_named_when_its_slab_ends),
         cmocka_unit_test(pages_go_with_every_block_that_touches_them),
         cmocka_unit_test(the_audit_finds_what_is_broken),
