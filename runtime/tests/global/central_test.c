@@ -1,108 +1,18 @@
 /*
- * What:  take, give, adopt, borrow, the ring of surplus slabs, remote frees and the tick,
- *       each with the numbers that follow from it; after every test the counts of every shard
- *       agree with its slabs.
+ * What:  take, give, adopt, borrow, the ring of surplus slabs and remote frees, each with the
+ *        numbers that follow from it; after every test the counts of every shard agree with its
+ *        slabs.
  * How:   the global room alone, two shards; a shard is chosen by pinning this thread to a
  *       processor. Every test has classes of its own. Design: [global.proto.take]
  *       [global.proto.give] [global.proto.adopt] [global.req.limit] [global.req.borrow]
- *       [global.inv.lists] [global.inv.exact] [global.proto.tick]
+ *       [global.inv.lists] [global.inv.exact]
  */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <sched.h>
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
+#include "support/two_shards.h"
 
 #include "global/budget.h"
-#include "global/central.h"
-#include "global/shard.h"
-#include "global/shard_tick.h"
 #include "monitor/report.h"
-#include "slab/size_class.h"
-#include "span/arena.h"
-#include "span/unit.h"
 #include "sync/remote_word.h"
-
-#define BLOCKS_MAX 40000u
-
-static void *blocks[BLOCKS_MAX];
-static struct emp_central_fault faults[EMP_GIVE_MAX];
-static size_t processors[2]; /* two that this thread may use, of different shards */
-static unsigned processor_count;
-
-static int start(void **state)
-{
-    cpu_set_t allowed;
-
-    (void)state;
-    if (!emp_arena_init()) {
-        return -1;
-    }
-    emp_bitmap_dispatch_init();
-    emp_size_class_init(emp_arena.base, 0, 16);
-    if (!emp_shard_init(2)) {
-        return -1;
-    }
-    sched_getaffinity(0, sizeof(allowed), &allowed);
-    for (size_t cpu = 0; cpu < CPU_SETSIZE && processor_count < 2; cpu++) {
-        if (CPU_ISSET(cpu, &allowed) &&
-            (processor_count == 0 || (cpu & 1) != (processors[0] & 1))) {
-            processors[processor_count++] = cpu;
-        }
-    }
-    return 0;
-}
-
-/* Moves this thread to a shard; skips the test where the machine has only one. */
-static uint32_t go_to(unsigned which)
-{
-    cpu_set_t one;
-
-    if (processor_count < 2) {
-        skip();
-    }
-    CPU_ZERO(&one);
-    CPU_SET(processors[which], &one);
-    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
-    assert_int_equal(emp_shard_current(), processors[which] & 1);
-    return emp_shard_current();
-}
-
-/* Takes exactly `count` blocks of a class into blocks[from...]. */
-static void take(uint32_t class_id, size_t from, size_t count)
-{
-    struct emp_central_note note = {0};
-    void *out[EMP_TAKE_ROOM];
-    uint32_t home = 0;
-
-    while (count > 0) {
-        unsigned want = count < EMP_TAKE_MAX ? (unsigned)count : EMP_TAKE_MAX;
-        unsigned got = emp_central_take(class_id, out, want, &home, &note);
-
-        assert_in_range(got, 1, want);
-        memcpy(&blocks[from], out, got * sizeof(void *));
-        from += got;
-        count -= got;
-    }
-}
-
-/* Gives blocks back; none may be faulty. */
-static void give(uint32_t class_id, size_t from, size_t count)
-{
-    while (count > 0) {
-        unsigned step = count < EMP_GIVE_MAX ? (unsigned)count : EMP_GIVE_MAX;
-
-        assert_int_equal(emp_central_give(class_id, &blocks[from], step, faults), 0);
-        from += step;
-        count -= step;
-    }
-}
 
 /* So that the next refill goes to the slabs. */
 static void forget_warm(uint32_t shard, uint32_t class_id)
@@ -110,58 +20,6 @@ static void forget_warm(uint32_t shard, uint32_t class_id)
     struct emp_shard_class *class_state = &emp_shards[shard]->classes[class_id];
 
     memset(class_state->warm, 0, sizeof(class_state->warm));
-}
-
-/* Slabs and free blocks of a class by walking, beside what the shards count. */
-static void check_counts(void **state)
-{
-    size_t limit = emp_unit_limit();
-
-    (void)state;
-    for (uint32_t s = 0; s < emp_shard_count; s++) {
-        static int64_t slots[EMP_BINS];
-        static int64_t free_blocks[EMP_BINS];
-        static uint32_t linked[EMP_BINS];
-        const char *broken = NULL;
-
-        memset(slots, 0, sizeof(slots));
-        memset(free_blocks, 0, sizeof(free_blocks));
-        memset(linked, 0, sizeof(linked));
-        emp_mutex_lock(&emp_shards[s]->lock);
-        (void)emp_shard_drain_inbox(emp_shards[s]);
-        for (size_t unit = 0; unit < limit; unit++) {
-            struct emp_slab *slab = emp_slab_at(unit);
-
-            if ((emp_arena.tags[unit] & 0xffu) == 0 || !emp_slab_exists(slab) ||
-                emp_slab_owner(slab) != s) {
-                continue;
-            }
-            broken = emp_slab_audit(slab) != NULL ? emp_slab_audit(slab) : broken;
-            slots[slab->class_id] += slab->slots;
-            free_blocks[slab->class_id] += slab->free_count;
-            linked[slab->class_id] += slab->list < EMP_LIST_COUNT;
-        }
-        for (uint32_t c = 1; c < EMP_CLASS_LIMIT; c++) {
-            const struct emp_shard_class *class_state = &emp_shards[s]->classes[c];
-
-            slots[c] -= class_state->slots;
-            free_blocks[c] -= class_state->free_blocks;
-            linked[c] -= class_state->partial_count + class_state->empty_count;
-        }
-        emp_mutex_unlock(&emp_shards[s]->lock);
-        assert_null(broken);
-        for (uint32_t c = 1; c < EMP_CLASS_LIMIT; c++) {
-            assert_int_equal(slots[c], 0); /* what the slabs have less what the shard counts */
-            assert_int_equal(free_blocks[c], 0);
-            assert_int_equal(linked[c], 0);
-        }
-    }
-}
-
-static int after(void **state)
-{
-    check_counts(state);
-    return 0;
 }
 
 /* Sum of a counter over the shards. */
@@ -177,14 +35,6 @@ static uint64_t total(uint32_t class_id, size_t offset)
 }
 
 #define TOTAL(class_id, field) total((class_id), offsetof(struct emp_shard_class, field))
-
-static int compare_pointers(const void *left, const void *right)
-{
-    uintptr_t a = *(const uintptr_t *)left;
-    uintptr_t b = *(const uintptr_t *)right;
-
-    return (a > b) - (a < b);
-}
 
 static void blocks_taken_are_distinct_slots_of_the_class(void **state)
 {
@@ -481,141 +331,6 @@ static void a_detached_slab_hands_out_nothing_though_it_is_warm(void **state)
     give(class_id, 0, 64);
 }
 
-static uint64_t given_bytes;
-static bool giver_refuses;
-
-static bool page_giver(void *base, size_t bytes)
-{
-    assert_int_equal((uintptr_t)base % 4096, 0);
-    if (giver_refuses) {
-        return false;
-    }
-    memset(base, 0, bytes); /* what the system does */
-    given_bytes += bytes;
-    return true;
-}
-
-static struct emp_tick_result tick(bool all)
-{
-    struct emp_tick_result result = {0};
-
-    given_bytes = 0;
-    emp_shard_tick(all, 77, page_giver, &result);
-    assert_int_equal(result.given_bytes, given_bytes);
-    return result;
-}
-
-static void the_tick_gives_pages_of_sparse_slabs_and_keeps_live_content(void **state)
-{
-    const uint32_t class_id = emp_size_class_of(1280);
-    const unsigned slots = emp_classes[class_id].geometry.slots;
-
-    (void)state;
-    (void)go_to(0);
-    (void)tick(true); /* what earlier tests left */
-    take(class_id, 0, 4 * slots);
-    qsort(blocks, 4 * slots, sizeof(void *), compare_pointers);
-    for (unsigned i = 0; i < 4 * slots; i++) {
-        memset(blocks[i], 0x77, 1280);
-    }
-    for (unsigned s = 0; s < 4; s++) {
-        give(class_id, s * slots + 1, slots - 1); /* one block stays in each slab */
-    }
-    assert_int_equal(tick(false).given_bytes, 0); /* not idle long enough */
-    assert_true(tick(false).more);
-    uint64_t given = tick(false).given_bytes;
-
-    assert_int_equal(given, 4 * (65536 - 4096));  /* all but the page of the block that stayed */
-    assert_int_equal(tick(false).given_bytes, 0); /* pages are not given back twice */
-    for (unsigned s = 0; s < 4; s++) {
-        const unsigned char *live = blocks[s * slots];
-
-        assert_int_equal(live[0], 0x77);
-        assert_int_equal(live[1279], 0x77);
-    }
-    assert_true(emp_budgets[class_id].tick_rounds > 0);
-    assert_int_equal(emp_budgets[class_id].tick_time, 77);
-    take(class_id, 4 * slots, 64); /* uses some of the pages again */
-    give(class_id, 4 * slots, 64);
-    assert_true(tick(true).given_bytes > 0);
-    for (unsigned s = 0; s < 4; s++) {
-        give(class_id, s * slots, 1);
-    }
-}
-
-static uint32_t purged_class;
-static unsigned freed_in_between;
-
-/* While the system purges, a thread of the program frees blocks of these pages once more. */
-static bool free_again_while_purging(void *base, size_t bytes)
-{
-    const uint32_t size = emp_classes[purged_class].geometry.size;
-    void *again[2];
-
-    (void)bytes;
-    for (unsigned i = 0; i < 2; i++) { /* at home and, from the other shard, in remote[] */
-        (void)go_to(i);
-        again[i] = (char *)base + (size_t)(3 + i) * size;
-        assert_int_equal(emp_central_give(purged_class, &again[i], 1, faults), 0);
-        freed_in_between++;
-    }
-    return true;
-}
-
-static void a_second_free_while_its_page_is_purged_is_reported_once(void **state)
-{
-    struct emp_tick_result result = {0};
-    unsigned reported = 0;
-
-    (void)state;
-    purged_class = emp_size_class_of(512);
-    (void)go_to(0);
-    (void)tick(true);
-    take(purged_class, 0, emp_classes[purged_class].geometry.slots);
-    qsort(blocks, emp_classes[purged_class].geometry.slots, sizeof(void *), compare_pointers);
-    give(purged_class, 0, emp_classes[purged_class].geometry.slots - 1);
-    freed_in_between = 0;
-    emp_shard_tick(true, 77, free_again_while_purging, &result);
-    assert_int_equal(freed_in_between, 2);
-    emp_mutex_lock(&emp_shards[processors[0] & 1]->lock);
-    (void)emp_shard_drain_inbox(emp_shards[processors[0] & 1]);
-    emp_mutex_unlock(&emp_shards[processors[0] & 1]->lock);
-    while (emp_shard_take_double_free() != NULL) {
-        reported++;
-    }
-    assert_int_equal(reported, 2);
-    check_counts(state);
-    (void)go_to(0);
-    give(purged_class, emp_classes[purged_class].geometry.slots - 1, 1);
-}
-
-static void the_tick_ends_empty_slabs_and_survives_a_system_that_refuses(void **state)
-{
-    const uint32_t class_id = emp_size_class_of(6144);
-    const unsigned slots = emp_classes[class_id].geometry.slots;
-
-    (void)state;
-    (void)go_to(0);
-    (void)tick(true);
-    take(class_id, 0, 6 * slots);
-    qsort(blocks, 6 * slots, sizeof(void *), compare_pointers);
-    give(class_id, slots, 5 * slots);
-    give(class_id, 1, slots - 2);
-    giver_refuses = true;
-    struct emp_tick_result refused = tick(true);
-
-    giver_refuses = false;
-    assert_int_equal(refused.given_bytes, 0);
-    assert_true(refused.slabs_ended > 0);
-    assert_int_equal(emp_budgets[class_id].slots, slots);
-    check_counts(state);
-    give(class_id, 0, 1);
-    give(class_id, slots - 1, 1);
-    (void)tick(true);
-    assert_int_equal(emp_budgets[class_id].slots, 0);
-    assert_int_equal(emp_budgets[class_id].expansions, emp_budgets[class_id].shrinks);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -632,11 +347,6 @@ int main(void)
         cmocka_unit_test_teardown(a_shard_adopts_slabs_of_its_sibling_before_it_expands, after),
         cmocka_unit_test_teardown(a_shard_with_many_partial_slabs_offers_one_in_the_ring, after),
         cmocka_unit_test_teardown(a_detached_slab_hands_out_nothing_though_it_is_warm, after),
-        cmocka_unit_test_teardown(the_tick_gives_pages_of_sparse_slabs_and_keeps_live_content,
-                                  after),
-        cmocka_unit_test_teardown(a_second_free_while_its_page_is_purged_is_reported_once, after),
-        cmocka_unit_test_teardown(the_tick_ends_empty_slabs_and_survives_a_system_that_refuses,
-                                  after),
     };
 
     return cmocka_run_group_tests(tests, start, NULL);
