@@ -11,6 +11,7 @@
 #include "core/advanced_memory_pool.h"
 #include "core/foreign.h"
 #include "core/hot_path.h"
+#include "core/large_freed.h"
 #include "core/maintenance.h"
 #include "core/runtime.h"
 #include "global/budget.h"
@@ -102,13 +103,22 @@ static void release_slab(uint32_t class_id, void *ptr, const char *call)
     cache_block(class_id, ptr, call);
 }
 
+/* What a pointer is where no large block begins. */
+static enum emp_report_code large_fault(const void *ptr)
+{
+    if (emp_large_freed_lately(ptr)) {
+        return EMP_REPORT_DOUBLE_FREE;
+    }
+    return emp_arena_contains(ptr) ? EMP_REPORT_INVALID : EMP_REPORT_FOREIGN;
+}
+
 /* A pointer outside the arena that is no mapped block. */
 static void release_foreign(void *ptr, const char *call)
 {
     if (emp_foreign_policy == EMP_FOREIGN_FORWARD && foreign_forward != NULL) {
         foreign_forward(ptr);
     } else if (emp_foreign_policy != EMP_FOREIGN_IGNORE) {
-        emp_report_pointer(EMP_REPORT_FOREIGN, ptr, call);
+        emp_report_pointer(large_fault(ptr), ptr, call);
     }
 }
 
@@ -131,6 +141,8 @@ static void release_large(void *ptr, const char *call)
     if (!emp_arena_contains(ptr)) {
         if (emp_large_give(ptr) == 0) {
             release_foreign(ptr, call);
+        } else {
+            emp_large_freed_note(ptr);
         }
         return;
     }
@@ -139,10 +151,11 @@ static void release_large(void *ptr, const char *call)
         bytes = emp_large_give(ptr);
     }
     if (bytes == 0) {
-        emp_report_pointer((uintptr_t)ptr % 16 != 0 ? EMP_REPORT_MISALIGNED : EMP_REPORT_INVALID,
-                           ptr, call);
+        emp_report_pointer((uintptr_t)ptr % 16 != 0 ? EMP_REPORT_MISALIGNED : large_fault(ptr), ptr,
+                           call);
         return;
     }
+    emp_large_freed_note(ptr);
     emp_cache_call_free_hook();
 }
 
@@ -299,8 +312,7 @@ static size_t usable_bytes(const void *ptr, const char *call)
         emp_annotate_widen(ptr, bytes);
     }
     if (bytes == 0 && emp_foreign_policy == EMP_FOREIGN_ABORT) {
-        emp_report_pointer(emp_arena_contains(ptr) ? EMP_REPORT_INVALID : EMP_REPORT_FOREIGN, ptr,
-                           call);
+        emp_report_pointer(large_fault(ptr), ptr, call);
     }
     return bytes;
 }
@@ -344,7 +356,12 @@ static void *resize_in_place(void *ptr, size_t usable, size_t size)
     if (emp_arena_contains(ptr)) {
         return size <= usable && size > EMP_RUN_MAX && usable - size < EMP_CHUNK_BYTES ? ptr : NULL;
     }
-    return size > EMP_CHUNKED_MAX ? emp_large_resize(ptr, size) : NULL;
+    void *moved = size > EMP_CHUNKED_MAX ? emp_large_resize(ptr, size) : NULL;
+
+    if (moved != NULL && moved != ptr) {
+        emp_large_freed_note(ptr);
+    }
+    return moved;
 }
 
 void *emp_realloc(void *ptr, size_t size)
