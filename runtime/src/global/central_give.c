@@ -195,7 +195,10 @@ static unsigned give_foreign(struct give_state *give, void **ptrs, const uint32_
     return i;
 }
 
-/* One block of a mixed batch that is not simply ours: foreign, faulty or freed twice. */
+/*
+ * One block of a mixed batch that is not simply ours: foreign, faulty or freed twice. Returns which
+ * block comes next; the same one when its slab has become ours meanwhile.
+ */
 static EMP_NOINLINE unsigned give_other(struct give_state *give, void **ptrs,
                                         const uint32_t *indices, unsigned i, unsigned count)
 {
@@ -206,7 +209,16 @@ static EMP_NOINLINE unsigned give_other(struct give_state *give, void **ptrs,
         return i + 1;
     }
     if (give_is_mine(give, slab)) {
-        give_fault(give, ptrs[i], give_free_code(slab, indices[i] / 64u));
+        unsigned word = indices[i] / 64u;
+        /* order(slab-free): relaxed; the holder is the only writer */
+        uint64_t freed = emp_load_relaxed(&slab->free[word]);
+
+        /* order(remote-word): relaxed; only to see a block that was freed elsewhere before */
+        freed |= emp_load_relaxed(&slab->remote[word]);
+        if ((freed >> (indices[i] % 64u) & 1) == 0) {
+            return i; /* a thread without our lock has just adopted it for us: look again */
+        }
+        give_fault(give, ptrs[i], give_free_code(slab, word));
         return i + 1;
     }
     return give_foreign(give, ptrs, indices, i, count);
@@ -246,6 +258,10 @@ static void give_mixed(struct give_state *give, void **ptrs, const uint32_t *ind
         /* order(slab-owner): acquire; as emp_slab_owner and emp_slab_exists, in one load */
         uint64_t head = emp_load_acquire((uint64_t *)(void *)slab) & 0x0000ffffffffffffu;
 
+        if (EMP_TSAN) {
+            /* It pairs by address: the owner was released as the byte that it is. */
+            (void)emp_slab_owner(slab);
+        }
         if (emp_likely(locked && head == expected && indices[i] < slab->slots)) {
             /* order(slab-free): relaxed; the holder is the only writer */
             uint64_t before = emp_load_relaxed(&slab->free[word]);

@@ -10,6 +10,8 @@
 #define _GNU_SOURCE
 #include "support/two_shards.h"
 
+#include <pthread.h>
+
 #include "global/budget.h"
 #include "monitor/report.h"
 #include "sync/remote_word.h"
@@ -177,6 +179,49 @@ static void a_second_free_that_nobody_saw_in_time_is_found_when_drained(void **s
     give(class_id, 1, 99);
 }
 
+static uint32_t wandering_class;
+static uint32_t wandering_ends; /* atomic, relaxed */
+
+/* Slabs of the class go from shard to shard, as refills of other threads make them. */
+static void *adopt_to_and_fro(void *arg)
+{
+    (void)go_to(1);
+    while (__atomic_load_n(&wandering_ends, __ATOMIC_RELAXED) == 0) {
+        (void)emp_central_adopt(wandering_class, 0);
+        (void)emp_central_adopt(wandering_class, 1);
+    }
+    return arg;
+}
+
+static void a_slab_that_becomes_ours_during_a_flush_is_no_double_free(void **state)
+{
+    const unsigned half = 32;
+    pthread_t thread;
+
+    (void)state;
+    wandering_class = emp_size_class_of(1792);
+    (void)go_to(0);
+    take(wandering_class, 0, 2 * half);
+    assert_int_equal(pthread_create(&thread, NULL, adopt_to_and_fro, NULL), 0);
+    for (unsigned i = 0; i < 1000000; i++) {
+        unsigned from = i % 2 * half;
+
+        for (unsigned k = 0; k < half; k++) { /* not a run, so that each block is looked at */
+            unsigned other = (k * 7 + i) % half;
+            void *swap = blocks[from + k];
+
+            blocks[from + k] = blocks[from + other];
+            blocks[from + other] = swap;
+        }
+        give(wandering_class, from, half);
+        take(wandering_class, from, half);
+    }
+    __atomic_store_n(&wandering_ends, 1, __ATOMIC_RELAXED);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_null(emp_shard_take_double_free());
+    give(wandering_class, 0, 2 * half);
+}
+
 static void an_expanding_class_borrows_from_a_larger_one_with_plenty(void **state)
 {
     const uint32_t asking = emp_size_class_of(96);
@@ -341,6 +386,7 @@ int main(void)
         cmocka_unit_test_teardown(a_block_freed_on_two_shards_is_found_by_the_second, after),
         cmocka_unit_test_teardown(a_second_free_that_nobody_saw_in_time_is_found_when_drained,
                                   after),
+        cmocka_unit_test_teardown(a_slab_that_becomes_ours_during_a_flush_is_no_double_free, after),
         cmocka_unit_test_teardown(an_expanding_class_borrows_from_a_larger_one_with_plenty, after),
         cmocka_unit_test_teardown(a_class_never_borrows_less_alignment_or_more_than_half_again,
                                   after),
