@@ -35,19 +35,12 @@ EMP_POOL_DEFINE(unborn, struct pear)
 
 static char static_bytes[64];
 
-/* Frees a pointer that is wrong. */
-static void wrong_free(void *pointer)
-{
-    misuse_arm(pointer);
-    emp_free(pointer);
-}
-
 static void twice(size_t size)
 {
     char *block = emp_malloc(size);
 
     emp_free(block);
-    wrong_free(block);
+    misuse_free(block);
 }
 
 static void twice_8(void)
@@ -75,7 +68,7 @@ static void twice_aligned(void)
     char *block = emp_aligned_alloc(512, 700);
 
     emp_free(block);
-    wrong_free(block);
+    misuse_free(block);
 }
 
 static void twice_sized(void)
@@ -127,7 +120,7 @@ static void last_of_a_batch_again(void)
 
     if (emp_batch_alloc(100, blocks, 4) == 4) {
         emp_batch_free(blocks, 4);
-        wrong_free(blocks[3]);
+        misuse_free(blocks[3]);
     }
 }
 
@@ -146,54 +139,54 @@ static void stack_pointer(void)
 {
     char bytes[64] = {0};
 
-    wrong_free(bytes + ((uintptr_t)bytes % 16 != 0 ? 8 : 0));
+    misuse_free(bytes + ((uintptr_t)bytes % 16 != 0 ? 8 : 0));
 }
 
 static void static_pointer(void)
 {
-    wrong_free(static_bytes);
+    misuse_free(static_bytes);
 }
 
 static void code_pointer(void)
 {
-    wrong_free((void *)(uintptr_t)&stack_pointer);
+    misuse_free((void *)(uintptr_t)&stack_pointer);
 }
 
 static void libc_pointer(void)
 {
-    wrong_free(malloc(100));
+    misuse_free(malloc(100));
 }
 
 static void environment_pointer(void)
 {
-    wrong_free(getenv("PATH"));
+    misuse_free(getenv("PATH"));
 }
 
 static void low_address(void)
 {
-    wrong_free((void *)(uintptr_t)16);
+    misuse_free((void *)(uintptr_t)16);
 }
 
 static void kernel_address(void)
 {
-    wrong_free((void *)(uintptr_t)0xffffffff81000000u);
+    misuse_free((void *)(uintptr_t)0xffffffff81000000u);
 }
 
 static void impossible_address(void)
 {
-    wrong_free((void *)(uintptr_t)0x8000000000001230u);
+    misuse_free((void *)(uintptr_t)0x8000000000001230u);
 }
 
 static void address_never_used(void)
 {
     emp_free(emp_malloc(10));
-    wrong_free((void *)(emp_arena.base + emp_arena.bytes - 65536));
+    misuse_free((void *)(emp_arena.base + emp_arena.bytes - 65536));
 }
 
 static void misaligned_address_never_used(void)
 {
     emp_free(emp_malloc(10));
-    wrong_free((void *)(emp_arena.base + emp_arena.bytes - 65535));
+    misuse_free((void *)(emp_arena.base + emp_arena.bytes - 65535));
 }
 
 /* Two pools of the same object size. */
@@ -444,21 +437,7 @@ static const struct misuse_case cases[] = {
      usable_size_inside_a_block},
 };
 
-static void one_report_in_the_call(void **state)
-{
-    const struct misuse_case *one = *state;
-
-    misuse_check(one);
-}
-
 int main(void)
 {
-    enum { COUNT = sizeof(cases) / sizeof(cases[0]) };
-    static struct CMUnitTest tests[COUNT];
-
-    for (size_t i = 0; i < COUNT; i++) {
-        tests[i] = (struct CMUnitTest){cases[i].name, one_report_in_the_call, NULL, NULL,
-                                       (void *)(uintptr_t)&cases[i]};
-    }
-    return cmocka_run_group_tests_name("reported in the call", tests, NULL, NULL);
+    return misuse_check_all("reported in the call", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -20,18 +20,12 @@
 #define CHUNKS ((size_t)5 << 20)
 #define MAPPED ((size_t)40 << 20)
 
-static void wrong_free(void *pointer)
-{
-    misuse_arm(pointer);
-    emp_free(pointer);
-}
-
 static void again(size_t size)
 {
     char *block = emp_malloc(size);
 
     emp_free(block);
-    wrong_free(block);
+    misuse_free(block);
 }
 
 static void run_again(void)
@@ -58,7 +52,7 @@ static void mapped_again_after_it_moved(void)
     if (moved == NULL || moved == block) {
         abort();
     }
-    wrong_free(block);
+    misuse_free(block);
 }
 
 static void the_first_of_forty_again(void)
@@ -71,7 +65,7 @@ static void the_first_of_forty_again(void)
     for (unsigned i = 0; i < 40; i++) {
         emp_free(blocks[i]);
     }
-    wrong_free(blocks[0]);
+    misuse_free(blocks[0]);
 }
 
 /* The neighbour keeps the run's chunk alive. */
@@ -82,37 +76,37 @@ static void run_again_beside_a_live_one(void)
 
     neighbour[0] = 1;
     emp_free(block);
-    wrong_free(block);
+    misuse_free(block);
 }
 
 static void inside_a_run(void)
 {
-    wrong_free((char *)emp_malloc(RUN) + 4096);
+    misuse_free((char *)emp_malloc(RUN) + 4096);
 }
 
 static void inside_a_run_off_a_page(void)
 {
-    wrong_free((char *)emp_malloc(RUN) + 64);
+    misuse_free((char *)emp_malloc(RUN) + 64);
 }
 
 static void inside_chunks(void)
 {
-    wrong_free((char *)emp_malloc(CHUNKS) + ((size_t)2 << 20));
+    misuse_free((char *)emp_malloc(CHUNKS) + ((size_t)2 << 20));
 }
 
 static void inside_a_mapping(void)
 {
-    wrong_free((char *)emp_malloc(MAPPED) + 4096);
+    misuse_free((char *)emp_malloc(MAPPED) + 4096);
 }
 
 static void run_at_an_odd_address(void)
 {
-    wrong_free((char *)emp_malloc(RUN) + 1);
+    misuse_free((char *)emp_malloc(RUN) + 1);
 }
 
 static void chunks_at_an_odd_address(void)
 {
-    wrong_free((char *)emp_malloc(CHUNKS) + 1);
+    misuse_free((char *)emp_malloc(CHUNKS) + 1);
 }
 
 static void realloc_after_free(size_t size)
@@ -150,7 +144,7 @@ static void old_address_after_realloc(void)
     if (neighbour == NULL || moved == block) {
         abort();
     }
-    wrong_free(block);
+    misuse_free(block);
 }
 
 static void sized_run_again(void)
@@ -183,21 +177,7 @@ static const struct misuse_case cases[] = {
     {"sized run twice", "E1002", "double free", "free_sized", false, sized_run_again},
 };
 
-static void one_report_in_the_call(void **state)
-{
-    const struct misuse_case *one = *state;
-
-    misuse_check(one);
-}
-
 int main(void)
 {
-    enum { COUNT = sizeof(cases) / sizeof(cases[0]) };
-    static struct CMUnitTest tests[COUNT];
-
-    for (size_t i = 0; i < COUNT; i++) {
-        tests[i] = (struct CMUnitTest){cases[i].name, one_report_in_the_call, NULL, NULL,
-                                       (void *)(uintptr_t)&cases[i]};
-    }
-    return cmocka_run_group_tests_name("large blocks", tests, NULL, NULL);
+    return misuse_check_all("large blocks", cases, sizeof(cases) / sizeof(cases[0]));
 }
