@@ -5,6 +5,8 @@
  * How:  matrices over every size class and its neighbours; an audit after each test.
  * Shows: [core.proto.allocate] [core.proto.release]
  * ctest-timeout: 300
+ * ctest-not-under: emulator
+ *       (blocks larger than its address space of 4 GiB)
  */
 #include <errno.h>
 #include <setjmp.h>

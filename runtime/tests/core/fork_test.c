@@ -6,8 +6,8 @@
  *        counts.
  * Shows: [core.proto.fork]
  * ctest-timeout: 300
- * ctest-not-under: address
- *       (locks of its allocator in a child of busy threads)
+ * ctest-not-under: address emulator
+ *       (locks of their own in a child of busy threads)
  */
 #include <pthread.h>
 #include <setjmp.h>

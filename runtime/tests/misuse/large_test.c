@@ -49,8 +49,11 @@ static void mapped_again_after_it_moved(void)
     char *block = emp_malloc(MAPPED);
     char *moved = emp_realloc(block, 64 * MAPPED);
 
-    if (moved == NULL || moved == block) {
+    if (moved == block) {
         abort();
+    }
+    if (moved == NULL) { /* an address space too small for it: the plain case */
+        emp_free(block);
     }
     misuse_free(block);
 }
