@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 
+#include "base/compiler.h"
 #include "global/budget.h"
 #include "monitor/report.h"
 #include "sync/remote_word.h"
@@ -179,6 +180,8 @@ static void a_second_free_that_nobody_saw_in_time_is_found_when_drained(void **s
     give(class_id, 1, 99);
 }
 
+#define WANDER_ROUNDS (EMP_TSAN || EMP_ASAN ? 20000u : 1000000u)
+
 static uint32_t wandering_class;
 static uint32_t wandering_ends; /* atomic, relaxed */
 
@@ -203,7 +206,7 @@ static void a_slab_that_becomes_ours_during_a_flush_is_no_double_free(void **sta
     (void)go_to(0);
     take(wandering_class, 0, 2 * half);
     assert_int_equal(pthread_create(&thread, NULL, adopt_to_and_fro, NULL), 0);
-    for (unsigned i = 0; i < 1000000; i++) {
+    for (unsigned i = 0; i < WANDER_ROUNDS; i++) {
         unsigned from = i % 2 * half;
 
         for (unsigned k = 0; k < half; k++) { /* not a run, so that each block is looked at */
