@@ -8,10 +8,11 @@
 #   runtime/fuzz/<name>_fuzz.c            replays its corpus: <build>/tests/replay_<name>_fuzz
 #   examples/<name>.c                     built and run: <build>/examples/<name>
 # In a test file, `ctest-timeout: N` sets its limit in seconds (120 otherwise), `ctest-serial` runs it alone, and
-# `ctest-not-under: thread` (address, undefined) leaves it out of a build that the sanitizer itself would disturb.
+# `ctest-not-under: thread` (address, undefined, emulator) leaves it out of a build that the tool itself would disturb.
 set(tests_dir ${PROJECT_SOURCE_DIR}/runtime/tests)
 set(tests_out ${PROJECT_BINARY_DIR}/tests)
 find_library(ECHOMEM_CMOCKA cmocka)
+find_path(ECHOMEM_CMOCKA_INCLUDE cmocka.h)
 if(NOT TARGET echomem_static)
   return()
 endif()
@@ -25,6 +26,9 @@ function(echomem_test_target target)
   set_target_properties(${target} PROPERTIES C_STANDARD 11 C_EXTENSIONS ON CXX_STANDARD 17)
   target_include_directories(${target} PRIVATE ${ECHOMEM_SOURCE_ROOT} ${tests_dir})
   target_link_libraries(${target} PRIVATE echomem_flags Threads::Threads ${CMAKE_DL_LIBS})
+  if(CMAKE_CROSSCOMPILING AND ECHOMEM_CMOCKA_INCLUDE)
+    target_include_directories(${target} SYSTEM PRIVATE ${ECHOMEM_CMOCKA_INCLUDE})
+  endif()
 endfunction()
 
 # The support sources, the library and cmocka; a coverage build also writes its counters when a child ends early.
@@ -81,7 +85,7 @@ function(echomem_add_test source)
   string(REGEX REPLACE ".*ctest-not-under: *([a-z ]+).*" "\\1" unfit "${unfit}")
   string(REGEX MATCHALL "[a-z]+" unfit "${unfit}")
   foreach(sanitizer IN LISTS unfit)
-    if(ECHOMEM_SANITIZE MATCHES "${sanitizer}")
+    if(ECHOMEM_SANITIZE MATCHES "${sanitizer}" OR (sanitizer STREQUAL "emulator" AND CMAKE_CROSSCOMPILING))
       return()
     endif()
   endforeach()

@@ -40,9 +40,15 @@ def find_library(pattern):
     return None
 
 
+def extra_peers():
+    """{name: path} from ECHOMEM_BENCH_PEERS="name=path,...", as the bench reads it."""
+    pairs = (item.partition("=") for item in os.environ.get("ECHOMEM_BENCH_PEERS", "").split(",") if item)
+    return {name: os.path.abspath(path) for name, _, path in pairs}
+
+
 def find_peers():
     """({name: path}, [package that is missing])."""
-    found, missing = {}, []
+    found, missing = extra_peers(), []
     for name, pattern, package in PEERS:
         path = find_library(pattern)
         if path:

@@ -20,6 +20,12 @@ STATEMENT = re.compile(
 )
 # What only states or annotates: its removal changes nothing that a test could see.
 NOT_MUTATED = re.compile(r"\b(emp_assert|emp_check|static_assert|_Static_assert|emp_cpu_relax|emp_prefetch)\b")
+# The smaller or larger of two values: when they are equal, either is the answer, so `<` and `<=` are one.
+OPERAND = r"[A-Za-z0-9_]\w*(?:(?:->|\.)\w+|\[\w+\])*"
+SELECTION = re.compile(
+    rf"(?:[=(,?:]|\breturn)\s+?(?P<left>{OPERAND})\s+(?P<relation><=|>=|<|>)\s+(?P<right>{OPERAND})\s+\?\s+"
+    r"(?:(?P=left)\s+:\s+(?P=right)|(?P=right)\s+:\s+(?P=left))(?=\s*[;),])"
+)
 KEYWORD = re.compile(r"(return|goto|break|continue|case|default|else|if|while|for|do|switch)\b")
 
 
@@ -43,8 +49,11 @@ class Mutant(NamedTuple):
 
 
 def _operators(code, begin, end):
+    selections = {match.start("relation") for match in SELECTION.finditer(code, begin, end)}
     for match in OPERATOR.finditer(code, begin, end):
         old = match.group()
+        if match.start() in selections:
+            continue
         new = RELATION.get(old) or LOGIC.get(old)
         if not new and old in ARITHMETIC:
             binary = re.search(r"([)\]]|\w+)\s*$", code[max(begin, match.start() - 40) : match.start()])

@@ -15,6 +15,16 @@ class MutantsTest(unittest.TestCase):
         self.assertIn(("<", "<="), faults("    if (a < b) {\n    }"))
         self.assertIn(("==", "!="), faults("    if (a == b) {\n    }"))
 
+    def test_the_larger_of_two_is_the_same_when_they_are_equal(self):
+        self.assertEqual(faults("    int c = a > b ? b : a;"), {})
+        self.assertEqual(faults("    return a->b <= c[a] ? a->b : c[a];"), {})
+        self.assertEqual(faults("    return emp_g(a, b < a ? b : a);"), {})
+
+    def test_other_selections_are_relations(self):
+        ends = ("a > b ? b : c;", "c + a > b ? b : a;", "a > b ? b : a + c;", "a > b ? b : a->c;")
+        for other in ("a = " + end for end in ends):
+            self.assertIn((">", ">="), faults("    " + other), other)
+
     def test_arrow_and_shift_are_no_relations(self):
         self.assertEqual(faults("    return a->b << a >> b;"), {})
 

@@ -11,13 +11,13 @@
 #include "base/align.h"
 #include "base/config.h"
 #include "core/advanced_memory_pool.h"
+#include "core/hot_path.h"
 #include "core/options.h"
 #include "core/runtime.h"
 #include "local/annotate.h"
 #include "local/fast_path.h"
 #include "monitor/stopwatch.h"
 #include "os/os_memory.h"
-#include "slab/block_guard.h"
 #include "span/arena.h"
 #include "span/large.h"
 #include "span/run.h"
@@ -145,16 +145,11 @@ static void *allocate_slab(uint32_t class_id, size_t size, bool zero)
             return NULL;
         }
     }
+    (void)emp_hand_out(block, size);
     if (emp_unlikely(emp_runtime_annotates)) {
         emp_annotate_alloc(block, emp_usable_size(block), zero);
     }
-    if (zero) {
-        memset(block, 0, size);
-    }
-    if (EMP_SECURE) {
-        emp_block_guard_set(block);
-    }
-    return block;
+    return zero ? memset(block, 0, size) : block;
 }
 
 /* Class whose blocks are all aligned to align: its size is a multiple; 0: none. */
@@ -175,15 +170,21 @@ static uint32_t class_for_aligned(size_t size, size_t align)
 
 uint32_t emp_request_class(size_t size, size_t align)
 {
-    size_t want = (size == 0 ? 1 : size) + EMP_CANARY_BYTES; /* nobody's usable size is 0 */
+    size_t least = size == 0 ? 1 : size; /* nobody's usable size is 0 */
+    size_t want = least + EMP_CANARY_BYTES;
 
+    if (align > 16) { /* a canary only where there is room: blocks do not double for it */
+        return size > EMP_SLAB_MAX ? 0 : class_for_aligned(least, align);
+    }
     if (size > EMP_SLAB_MAX || want > EMP_SLAB_MAX) {
         return 0;
     }
-    if (align <= 16) {
-        return emp_size_class_of(align > 8 && want < 16 ? 16 : want);
-    }
-    return class_for_aligned(want, align);
+    return emp_size_class_of(align > 8 && want < 16 ? 16 : want);
+}
+
+uint32_t emp_request_class_line(size_t size)
+{
+    return emp_request_class(size + EMP_CANARY_BYTES, EMP_LINE_BYTES);
 }
 
 /* Any request, from the start of the library on. */
@@ -196,14 +197,14 @@ static EMP_NOINLINE void *allocate_any(size_t size, size_t align, bool zero)
     if (emp_unlikely(size > EMP_ALLOC_MAX - EMP_CHUNK_BYTES)) {
         return allocate_failed(size, false);
     }
-    if (align < EMP_LINE_BYTES && emp_option_value(EMP_OPTION_align) != 0) {
-        align = EMP_LINE_BYTES;
-    }
+    bool rounds = align < EMP_LINE_BYTES && emp_option_value(EMP_OPTION_align) != 0;
+
+    align = rounds ? EMP_LINE_BYTES : align;
     if (align > 16) {
         /* order(align-count): relaxed; a statistic */
         emp_fetch_add_relaxed(&aligned_requests, 1);
     }
-    uint32_t class_id = emp_request_class(size, align);
+    uint32_t class_id = rounds ? emp_request_class_line(size) : emp_request_class(size, align);
 
     if (class_id != 0) {
         return allocate_slab(class_id, size, zero);
@@ -249,25 +250,26 @@ void *emp_allocate_small(size_t size)
     size_t want = size == 0 ? 1 : size;
 
     /* The plain case of emp_allocate_slow: a thread with a cache, nothing special asked for. */
-    if (emp_likely(emp_l1_current()->attached != 0 && !EMP_SECURE && !emp_runtime_annotates &&
+    if (emp_likely(emp_l1_current()->attached != 0 && !emp_runtime_annotates &&
                    emp_option_value(EMP_OPTION_align) == 0)) {
-        void *block = emp_allocate_class(emp_size_class_of(want), size);
+        void *block = emp_allocate_class(emp_size_class_of(want + EMP_CANARY_BYTES), size);
 
         if (emp_unlikely(block == NULL)) {
             errno = ENOMEM; /* the failure is counted and told: no second try */
+            return NULL;
         }
-        return block;
+        return emp_hand_out(block, want);
     }
     return emp_allocate_slow(size, 1, false);
 }
 
 void *emp_malloc(size_t size)
 {
-    if (emp_likely(size <= EMP_SMALL_MAX) && !EMP_SECURE) {
-        void *block = emp_fast_alloc_small(size);
+    if (emp_likely(size <= EMP_SMALL_MAX - EMP_CANARY_BYTES)) {
+        void *block = emp_fast_alloc_small(size + EMP_CANARY_BYTES);
 
         if (emp_likely(block != NULL)) {
-            return block;
+            return emp_hand_out(block, size);
         }
         return emp_allocate_small(size);
     }
@@ -282,11 +284,11 @@ void *emp_calloc(size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    if (emp_likely(bytes <= EMP_SMALL_MAX) && !EMP_SECURE) {
-        void *block = emp_fast_alloc_small(bytes);
+    if (emp_likely(bytes <= EMP_SMALL_MAX - EMP_CANARY_BYTES)) {
+        void *block = emp_fast_alloc_small(bytes + EMP_CANARY_BYTES);
 
         if (emp_likely(block != NULL)) {
-            return memset(block, 0, bytes);
+            return memset(emp_hand_out(block, bytes), 0, bytes);
         }
     }
     return emp_allocate_slow(bytes, 1, true);
@@ -298,11 +300,11 @@ void *emp_aligned_alloc(size_t align, size_t size)
         errno = EINVAL;
         return NULL;
     }
-    if (align <= 128 && align >= 64 && size - 1 < EMP_SMALL_MAX - 127 && !EMP_SECURE) {
+    if (align <= 128 && align >= 64 && size - 1 < EMP_SMALL_MAX - 127) {
         void *block = emp_fast_alloc_small(emp_align_up(size, align));
 
         if (emp_likely(block != NULL)) {
-            return block;
+            return emp_hand_out(block, size);
         }
     }
     return emp_allocate_slow(size, align, false);
@@ -314,10 +316,10 @@ size_t emp_good_size(size_t size)
         return 0;
     }
     bool lines = emp_option_value(EMP_OPTION_align) != 0;
-    uint32_t class_id = emp_request_class(size, lines ? EMP_LINE_BYTES : 1);
+    uint32_t class_id = lines ? emp_request_class_line(size) : emp_request_class(size, 1);
 
     if (class_id != 0) {
-        return emp_classes[class_id].geometry.size - EMP_CANARY_BYTES;
+        return emp_usable_of(class_id, size == 0 ? 1 : size);
     }
     if (size <= EMP_RUN_MAX) {
         return run_pages(size) * EMP_RUN_PAGE_BYTES;

@@ -12,6 +12,7 @@
 
 #include "base/align.h"
 #include "core/advanced_memory_pool.h"
+#include "core/hot_path.h"
 #include "core/maintenance.h"
 #include "core/runtime.h"
 #include "global/budget.h"
@@ -19,7 +20,6 @@
 #include "local/annotate.h"
 #include "local/fast_path.h"
 #include "monitor/report.h"
-#include "slab/block_guard.h"
 #include "slab/slab.h"
 #include "span/large.h"
 #include "span/meta.h"
@@ -60,8 +60,8 @@ static bool config_is_valid(const struct emp_pool_config *config)
 /* Block size of a pool: the object, the canary, the alignment. */
 static size_t pool_block_bytes(const struct emp_pool_config *config)
 {
-    size_t size = config->object_size + EMP_CANARY_BYTES;
     size_t align = config->object_align;
+    size_t size = config->object_size + (align <= 16 ? EMP_CANARY_BYTES : 0);
 
     if (align == 0) {
         align = size < 16 ? 8 : 16;
@@ -278,10 +278,7 @@ void *emp_pool_alloc(struct emp_pool *pool)
     if (emp_unlikely(emp_runtime_annotates)) {
         emp_annotate_alloc(block, pool->object_size, false);
     }
-    if (EMP_SECURE) {
-        emp_block_guard_set(block);
-    }
-    return block;
+    return emp_hand_out(block, pool->object_size);
 }
 
 void emp_pool_free(struct emp_pool *pool, void *ptr)
@@ -300,9 +297,7 @@ void emp_pool_free(struct emp_pool *pool, void *ptr)
         emp_report_pointer(is_ours ? EMP_REPORT_WRONG_POOL : EMP_REPORT_FOREIGN, ptr, "pool_free");
         return;
     }
-    if (EMP_SECURE || !emp_fast_free(ptr)) {
-        emp_release_slow(ptr, "pool_free");
-    }
+    emp_release_hot(ptr, "pool_free", EMP_CALLER_PROGRAM);
 }
 
 enum emp_status emp_pool_get_stats(struct emp_pool *pool, struct emp_pool_stats *out)

@@ -10,6 +10,8 @@
 #include "base/align.h"
 #include "core/advanced_memory_pool.h"
 #include "core/foreign.h"
+#include "core/hot_path.h"
+#include "core/large_freed.h"
 #include "core/maintenance.h"
 #include "core/runtime.h"
 #include "global/budget.h"
@@ -66,6 +68,15 @@ void emp_report_pointer(enum emp_report_code code, const void *ptr, const char *
     emp_report_misuse(&report);
 }
 
+/* A block of a slab that was the program's goes into the cache. */
+static void cache_block(uint32_t class_id, void *ptr, const char *call)
+{
+    if (emp_unlikely(emp_runtime_annotates)) {
+        emp_annotate_free(ptr, emp_classes[class_id].geometry.size);
+    }
+    emp_cache_free_slow(class_id, ptr, call);
+}
+
 /* A block of a slab. */
 static void release_slab(uint32_t class_id, void *ptr, const char *call)
 {
@@ -75,7 +86,14 @@ static void release_slab(uint32_t class_id, void *ptr, const char *call)
         emp_report_pointer(EMP_REPORT_DOUBLE_FREE, ptr, call);
         return;
     }
-    if (emp_unlikely(emp_local_options.checked)) {
+    if (EMP_SECURE) {
+        enum emp_report_code fault = emp_block_guard_end(ptr, false);
+
+        if (fault != EMP_REPORT_COUNT) {
+            emp_report_pointer(fault, ptr, call);
+            return;
+        }
+    } else if (emp_unlikely(emp_local_options.checked)) {
         int code = emp_central_probe(class_id, ptr);
 
         if (code != EMP_PROBE_GOOD) {
@@ -83,14 +101,16 @@ static void release_slab(uint32_t class_id, void *ptr, const char *call)
             return;
         }
     }
-    if (EMP_SECURE && !emp_block_guard_check(ptr)) {
-        emp_report_pointer(EMP_REPORT_CANARY, ptr, call);
-        return;
+    cache_block(class_id, ptr, call);
+}
+
+/* What a pointer is where no large block begins. */
+static enum emp_report_code large_fault(const void *ptr)
+{
+    if (emp_large_freed_lately(ptr)) {
+        return EMP_REPORT_DOUBLE_FREE;
     }
-    if (emp_unlikely(emp_runtime_annotates)) {
-        emp_annotate_free(ptr, emp_classes[class_id].geometry.size);
-    }
-    emp_cache_free_slow(class_id, ptr, call);
+    return emp_arena_contains(ptr) ? EMP_REPORT_INVALID : EMP_REPORT_FOREIGN;
 }
 
 /* A pointer outside the arena that is no mapped block. */
@@ -99,7 +119,7 @@ static void release_foreign(void *ptr, const char *call)
     if (emp_foreign_policy == EMP_FOREIGN_FORWARD && foreign_forward != NULL) {
         foreign_forward(ptr);
     } else if (emp_foreign_policy != EMP_FOREIGN_IGNORE) {
-        emp_report_pointer(EMP_REPORT_FOREIGN, ptr, call);
+        emp_report_pointer(large_fault(ptr), ptr, call);
     }
 }
 
@@ -120,6 +140,8 @@ static void release_large(void *ptr, const char *call)
     if (!emp_arena_contains(ptr)) {
         if (emp_large_give(ptr) == 0) {
             release_foreign(ptr, call);
+        } else {
+            emp_large_freed_note(ptr);
         }
         return;
     }
@@ -127,10 +149,11 @@ static void release_large(void *ptr, const char *call)
     bool was_run = emp_runtime_annotates && emp_run_give(ptr) != 0;
 
     if (!was_run && emp_large_give(ptr) == 0) {
-        emp_report_pointer((uintptr_t)ptr % 16 != 0 ? EMP_REPORT_MISALIGNED : EMP_REPORT_INVALID,
-                           ptr, call);
+        emp_report_pointer((uintptr_t)ptr % 16 != 0 ? EMP_REPORT_MISALIGNED : large_fault(ptr), ptr,
+                           call);
         return;
     }
+    emp_large_freed_note(ptr);
     emp_cache_call_free_hook();
 }
 
@@ -167,17 +190,33 @@ void emp_release_for(void *ptr, const char *call, uintptr_t caller)
     /* A run goes to a shelf; neither that nor the offer touches errno. */
     if (emp_arena_contains(ptr) && class_of(ptr) == 0 && !emp_runtime_annotates &&
         emp_likely(emp_run_shelf_give(ptr) != 0)) {
+        emp_large_freed_note(ptr);
         emp_maintenance_offer();
         return;
     }
     release_any(ptr, call);
 }
 
+void emp_release_ended(void *ptr, const char *call, uintptr_t caller)
+{
+    int saved = errno;
+
+    emp_maintenance_caller = caller;
+    cache_block(class_of(ptr), ptr, call);
+    errno = saved;
+}
+
+void emp_release_faulty(void *ptr, const char *call, enum emp_report_code fault)
+{
+    int saved = errno;
+
+    emp_report_pointer(fault, ptr, call);
+    errno = saved;
+}
+
 void emp_free(void *ptr)
 {
-    if (emp_unlikely(EMP_SECURE || !emp_fast_free(ptr))) {
-        emp_release_slow(ptr, "free");
-    }
+    emp_release_hot(ptr, "free", EMP_CALLER_PROGRAM);
 }
 
 /*
@@ -191,7 +230,10 @@ static bool block_fits(uint32_t class_id, size_t size, size_t align)
     uint64_t own = emp_classes[emp_request_class(size, align)].geometry.size;
 
     if (own * 3 < block * 2 && block > EMP_LINE_BYTES && align < EMP_LINE_BYTES) {
-        own = emp_classes[emp_request_class(size, EMP_LINE_BYTES)].geometry.size;
+        own = emp_classes[emp_request_class_line(size)].geometry.size;
+    }
+    if (EMP_SECURE && own > block && size <= block) {
+        own = block; /* it was aligned: such blocks may have no canary */
     }
     return own != 0 && own <= block && (own * 3 >= block * 2 || block <= EMP_LINE_BYTES);
 }
@@ -232,8 +274,8 @@ static void release_sized(void *ptr, size_t align, size_t size, const char *call
 
     if (emp_unlikely(fault != EMP_REPORT_COUNT)) {
         emp_report_pointer(fault, ptr, call);
-    } else if (EMP_SECURE || !emp_fast_free(ptr)) {
-        emp_release_slow(ptr, call);
+    } else {
+        emp_release_hot(ptr, call, EMP_CALLER_PROGRAM);
     }
 }
 
@@ -257,7 +299,15 @@ static size_t usable_bytes(const void *ptr, const char *call)
     uint32_t class_id = class_of(ptr);
     size_t bytes = 0;
 
-    if (class_id != 0) {
+    if (class_id != 0 && EMP_SECURE) {
+        enum emp_report_code fault = EMP_REPORT_COUNT;
+
+        bytes = emp_block_guard_usable(ptr, &fault);
+        if (bytes == 0) {
+            emp_report_pointer(fault, ptr, call);
+            return 0;
+        }
+    } else if (class_id != 0) {
         int code = emp_local_options.checked ? emp_central_probe(class_id, ptr)
                                              : emp_central_probe_start(class_id, ptr);
 
@@ -265,7 +315,7 @@ static size_t usable_bytes(const void *ptr, const char *call)
             emp_report_pointer((enum emp_report_code)code, ptr, call);
             return 0;
         }
-        bytes = emp_classes[class_id].geometry.size - EMP_CANARY_BYTES;
+        bytes = emp_classes[class_id].geometry.size;
     } else {
         bytes = large_bytes(ptr);
     }
@@ -273,10 +323,19 @@ static size_t usable_bytes(const void *ptr, const char *call)
         emp_annotate_widen(ptr, bytes);
     }
     if (bytes == 0 && emp_foreign_policy == EMP_FOREIGN_ABORT) {
-        emp_report_pointer(emp_arena_contains(ptr) ? EMP_REPORT_INVALID : EMP_REPORT_FOREIGN, ptr,
-                           call);
+        emp_report_pointer(large_fault(ptr), ptr, call);
     }
     return bytes;
+}
+
+size_t emp_usable_of(uint32_t class_id, size_t requested)
+{
+    size_t size = emp_classes[class_id].geometry.size;
+
+    if (!EMP_SECURE || emp_runtime_annotates) {
+        return size;
+    }
+    return size - requested > EMP_GUARD_SLACK_MAX ? size - EMP_GUARD_SLACK_MAX : requested;
 }
 
 size_t emp_usable_size(const void *ptr)
@@ -290,7 +349,9 @@ static void *resize_in_place(void *ptr, size_t usable, size_t size)
     uint32_t class_id = class_of(ptr);
 
     if (class_id != 0) {
-        return size <= usable && block_fits(class_id, size, 1) ? ptr : NULL;
+        bool fits = size + EMP_CANARY_BYTES <= emp_classes[class_id].geometry.size;
+
+        return fits && block_fits(class_id, size, 1) ? emp_hand_out(ptr, size) : NULL;
     }
     if (size <= EMP_SLAB_MAX || emp_runtime_annotates) {
         return NULL;
@@ -306,7 +367,12 @@ static void *resize_in_place(void *ptr, size_t usable, size_t size)
     if (emp_arena_contains(ptr)) {
         return size <= usable && size > EMP_RUN_MAX && usable - size < EMP_CHUNK_BYTES ? ptr : NULL;
     }
-    return size > EMP_CHUNKED_MAX ? emp_large_resize(ptr, size) : NULL;
+    void *moved = size > EMP_CHUNKED_MAX ? emp_large_resize(ptr, size) : NULL;
+
+    if (moved != NULL && moved != ptr) {
+        emp_large_freed_note(ptr);
+    }
+    return moved;
 }
 
 void *emp_realloc(void *ptr, size_t size)
@@ -339,10 +405,8 @@ void *emp_realloc(void *ptr, size_t size)
 
     if (moved != NULL) {
         memcpy(moved, ptr, usable < size ? usable : size);
-        if (EMP_SECURE || !emp_fast_free(ptr)) {
-            /* Behind the name realloc the C library may be the caller, with locks held. */
-            emp_release_for(ptr, "realloc", EMP_CALLER_NOBODY);
-        }
+        /* Behind the name realloc the C library may be the caller, with locks held. */
+        emp_release_hot(ptr, "realloc", EMP_CALLER_NOBODY);
     }
     return moved;
 }

@@ -136,7 +136,7 @@ static bool runtime_prepare(void)
     emp_options_init();
     emp_runtime_annotates = emp_annotate_asan() || (emp_annotate_on_valgrind() &&
                                                     emp_option_value(EMP_OPTION_valgrind) == 0);
-    emp_local_options.checked = emp_runtime_annotates || EMP_AUDIT || EMP_SECURE;
+    emp_local_options.checked = emp_runtime_annotates || EMP_AUDIT;
     return true;
 }
 

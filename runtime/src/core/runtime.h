@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/config.h"
 #include "core/pool_types.h"
 #include "global/central.h"
 #include "monitor/report.h"
@@ -41,6 +42,9 @@ void emp_listeners_fork_child(void);
 /* Class that serves a request; 0: a run or more. As if the option align were natural. */
 uint32_t emp_request_class(size_t size, size_t align);
 
+/* The same for a request that the option align=line rounds to whole lines. */
+uint32_t emp_request_class_line(size_t size);
+
 /* The slow path of a plain request of at most EMP_SMALL_MAX bytes. Sets errno. */
 void *emp_allocate_small(size_t size);
 
@@ -52,6 +56,15 @@ void emp_release_slow(void *ptr, const char *call);
 
 /* The same for a caller known by an address of his code, or EMP_CALLER_*; see maintenance.h. */
 void emp_release_for(void *ptr, const char *call, uintptr_t caller);
+
+/* The same for a block whose guard has been ended: it is free, and in no cache yet. */
+void emp_release_ended(void *ptr, const char *call, uintptr_t caller);
+
+/* The same for a pointer whose guard says what is wrong with it. */
+void emp_release_faulty(void *ptr, const char *call, enum emp_report_code fault);
+
+/* Usable bytes of a block of class_id that serves `requested` bytes. */
+size_t emp_usable_of(uint32_t class_id, size_t requested);
 
 /* Reports misuse of a pointer with everything known about it. */
 void emp_report_pointer(enum emp_report_code code, const void *ptr, const char *call);
@@ -69,7 +82,7 @@ extern bool emp_runtime_annotates;
 enum emp_foreign_policy { EMP_FOREIGN_ABORT = 0, EMP_FOREIGN_FORWARD, EMP_FOREIGN_IGNORE };
 extern enum emp_foreign_policy emp_foreign_policy;
 
-/* Bytes of canary behind every block (secure build), else 0. */
-#define EMP_CANARY_BYTES (EMP_SECURE ? 8u : 0u)
+/* Bytes of canary at least behind every block without a larger alignment (secure build), else 0. */
+#define EMP_CANARY_BYTES (EMP_SECURE ? 1u : 0u)
 
 #endif

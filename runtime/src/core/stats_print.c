@@ -63,21 +63,48 @@ static void print_text(struct emp_emitter *out, const struct emp_stats *stats)
     }
 }
 
+/* A number of a class and what stands before it, in the order of the output. */
+struct class_field {
+    const char *before;
+    size_t offset; /* of a uint64_t in struct emp_pool_stats */
+};
+
+#define EMP_CLASS_FIELD(before, name)                 \
+    {                                                 \
+        before, offsetof(struct emp_pool_stats, name) \
+    }
+
+static const struct class_field text_fields[] = {
+    EMP_CLASS_FIELD(" in use ", total_allocated), EMP_CLASS_FIELD(" of ", capacity),
+    EMP_CLASS_FIELD(", left ", allocations),      EMP_CLASS_FIELD(", came back ", frees),
+    EMP_CLASS_FIELD(", slabs ", slabs),
+};
+
+static const struct class_field json_fields[] = {
+    EMP_CLASS_FIELD(",\"object_bytes\":", object_bytes),
+    EMP_CLASS_FIELD(",\"total_allocated\":", total_allocated),
+    EMP_CLASS_FIELD(",\"total_free\":", total_free),
+    EMP_CLASS_FIELD(",\"allocations\":", allocations),
+    EMP_CLASS_FIELD(",\"frees\":", frees),
+    EMP_CLASS_FIELD(",\"slabs\":", slabs),
+};
+
+static void print_class_fields(struct emp_emitter *out, const struct emp_pool_stats *one,
+                               const struct class_field *fields, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        emp_emitter_text(out, fields[i].before);
+        emp_emitter_decimal(
+            out, *(const uint64_t *)(const void *)((const char *)one + fields[i].offset));
+    }
+}
+
 static void print_class_text(struct emp_emitter *out, const char *name,
                              const struct emp_pool_stats *one)
 {
     emp_emitter_text(out, "  ");
     emp_emitter_pad(out, name, 20);
-    emp_emitter_text(out, " in use ");
-    emp_emitter_decimal(out, one->total_allocated);
-    emp_emitter_text(out, " of ");
-    emp_emitter_decimal(out, one->capacity);
-    emp_emitter_text(out, ", left ");
-    emp_emitter_decimal(out, one->allocations);
-    emp_emitter_text(out, ", came back ");
-    emp_emitter_decimal(out, one->frees);
-    emp_emitter_text(out, ", slabs ");
-    emp_emitter_decimal(out, one->slabs);
+    print_class_fields(out, one, text_fields, sizeof(text_fields) / sizeof(text_fields[0]));
     emp_emitter_text(out, "\n");
 }
 
@@ -86,18 +113,7 @@ static void print_class_json(struct emp_emitter *out, const char *name,
 {
     emp_emitter_text(out, first ? "{\"name\":" : ",{\"name\":");
     emp_emitter_json_string(out, name);
-    emp_emitter_text(out, ",\"object_bytes\":");
-    emp_emitter_decimal(out, one->object_bytes);
-    emp_emitter_text(out, ",\"total_allocated\":");
-    emp_emitter_decimal(out, one->total_allocated);
-    emp_emitter_text(out, ",\"total_free\":");
-    emp_emitter_decimal(out, one->total_free);
-    emp_emitter_text(out, ",\"allocations\":");
-    emp_emitter_decimal(out, one->allocations);
-    emp_emitter_text(out, ",\"frees\":");
-    emp_emitter_decimal(out, one->frees);
-    emp_emitter_text(out, ",\"slabs\":");
-    emp_emitter_decimal(out, one->slabs);
+    print_class_fields(out, one, json_fields, sizeof(json_fields) / sizeof(json_fields[0]));
     emp_emitter_text(out, ",\"fragmentation_rate\":");
     emp_emitter_milli(out, (uint64_t)(one->fragmentation_rate * 1000.0));
     emp_emitter_text(out, "}");

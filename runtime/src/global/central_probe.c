@@ -41,7 +41,9 @@ int emp_central_probe(uint32_t class_id, const void *ptr)
         return EMP_REPORT_INVALID;
     }
     /* order(slot-state): relaxed; whoever holds the block has the taker's store behind him */
-    if (emp_load_relaxed(&slab->states[slot]) == EMP_SLOT_USED) {
+    uint8_t state = emp_load_relaxed(&slab->states[slot]);
+
+    if (state == EMP_SLOT_USED || state >= EMP_SLOT_LIVE) {
         return EMP_PROBE_GOOD;
     }
     return slot / EMP_WORD_BITS > slab->high_word ? EMP_REPORT_NEVER_ALLOCATED

@@ -201,9 +201,9 @@ bool emp_cache_open_bin(struct emp_cache *cache, uint32_t class_id)
     }
     state->room_full = room;
     cache->view.bins[class_id].top = emp_cache_base(cache, state);
-    emp_cache_set_room(
-        cache, class_id,
-        emp_local_options.checked || cache->closing ? 0 : emp_cache_first_room(cache, class_id));
+    emp_cache_set_room(cache, class_id,
+                       emp_cache_may_keep(cache, class_id) ? emp_cache_first_room(cache, class_id)
+                                                           : 0);
     return true;
 }
 

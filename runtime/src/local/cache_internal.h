@@ -62,6 +62,16 @@ static inline bool emp_cache_is_open(const struct emp_bin_state *state)
     return state->room_full != 0;
 }
 
+/*
+ * False: no bin of the class may have room in this cache. The inlined calls of typed pools know
+ * nothing of guards: in the secure build they find the bins of pools empty and full.
+ */
+static inline bool emp_cache_may_keep(const struct emp_cache *cache, uint32_t class_id)
+{
+    return !emp_local_options.checked && !cache->closing &&
+           !(EMP_SECURE && class_id >= EMP_POOL_CLASS_FIRST);
+}
+
 /* Gives an open bin its slots; false: the cache has none left. */
 bool emp_cache_open_bin(struct emp_cache *cache, uint32_t class_id);
 

@@ -151,7 +151,7 @@ void emp_cache_cold_op(struct emp_cache *cache, uint32_t class_id)
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
 
-    if (emp_local_options.checked || cache->closing) {
+    if (!emp_cache_may_keep(cache, class_id)) {
         return;
     }
     /* order(bin-limit): relaxed; while cold the stamp is the owner's alone */

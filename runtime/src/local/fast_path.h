@@ -60,19 +60,11 @@ static inline bool emp_fast_give(struct emp_l1 *view, uintptr_t offset)
 }
 
 /*
- * Pushes a block into its bin. A full bin that is hot (top is its limit), or one that is not at
- * home, lets it pass to its slab. False: the slow path must take it.
+ * Pushes a block with this tag into its bin. A full bin that is hot (top is its limit), or one that
+ * is not at home, lets it pass to its slab. False: the slow path must take it.
  */
-static inline bool emp_fast_free(void *ptr)
+static inline bool emp_fast_push(struct emp_l1 *view, uint32_t tag, uintptr_t offset, void *ptr)
 {
-    struct emp_l1 *view = emp_l1_current();
-    uintptr_t offset = (uintptr_t)ptr - view->arena_base;
-
-    if (emp_unlikely(offset >= view->arena_bytes)) {
-        return false;
-    }
-    /* order(slab-tag): relaxed; the caller holds the block, so its slab cannot end meanwhile */
-    uint32_t tag = emp_load_relaxed(&view->tags[offset >> EMP_UNIT_SHIFT]);
     struct emp_l1_bin *bin = emp_fast_bin(view, tag & 0xffffu);
 
     /* one register for the bin, not one computation for each of its words */
@@ -88,6 +80,20 @@ static inline bool emp_fast_free(void *ptr)
     *top = ptr;
     bin->top = top + 1;
     return true;
+}
+
+/* Frees a block: into its bin, or past it. False: the slow path must take it. */
+static inline bool emp_fast_free(void *ptr)
+{
+    struct emp_l1 *view = emp_l1_current();
+    uintptr_t offset = (uintptr_t)ptr - view->arena_base;
+
+    if (emp_unlikely(offset >= view->arena_bytes)) {
+        return false;
+    }
+    /* order(slab-tag): relaxed; the caller holds the block, so its slab cannot end meanwhile */
+    return emp_fast_push(view, emp_load_relaxed(&view->tags[offset >> EMP_UNIT_SHIFT]), offset,
+                         ptr);
 }
 
 #endif

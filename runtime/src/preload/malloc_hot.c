@@ -11,6 +11,7 @@
 
 #include "base/compiler.h"
 #include "core/advanced_memory_pool.h"
+#include "core/hot_path.h"
 #include "core/runtime.h"
 #include "local/fast_path.h"
 
@@ -21,11 +22,11 @@ EMP_EXPORT void *realloc(void *ptr, size_t size);
 
 void *malloc(size_t size)
 {
-    if (emp_likely(size <= EMP_SMALL_MAX) && !EMP_SECURE) {
-        void *block = emp_fast_alloc_small(size);
+    if (emp_likely(size <= EMP_SMALL_MAX - EMP_CANARY_BYTES)) {
+        void *block = emp_fast_alloc_small(size + EMP_CANARY_BYTES);
 
         if (emp_likely(block != NULL)) {
-            return block;
+            return emp_hand_out(block, size);
         }
         return emp_allocate_small(size);
     }
@@ -34,7 +35,10 @@ void *malloc(size_t size)
 
 void free(void *ptr)
 {
-    if (emp_unlikely(EMP_SECURE || !emp_fast_free(ptr))) {
+    if (EMP_SECURE) {
+        emp_release_guarded(ptr, "free", (uintptr_t)__builtin_return_address(0));
+    } else if (emp_unlikely(!emp_fast_free(ptr))) {
+        /* not emp_release_hot: the hit path would read the return address too */
         emp_release_for(ptr, "free", (uintptr_t)__builtin_return_address(0));
     }
 }

@@ -82,9 +82,11 @@ static uint64_t gather_eight(const uint8_t *states)
 {
     /* order(slot-state): acquire; pairs with emp_slot_release of each of the eight */
     uint64_t eight = emp_load_acquire((const uint64_t *)(const void *)states);
-    uint64_t ones = eight & ~(eight >> 1) & 0x0101010101010101u;
+    uint64_t low_bits = 0x7f7f7f7f7f7f7f7fu;
+    uint64_t other = eight ^ 0x0101010101010101u; /* a byte is zero where the state is 1 */
+    uint64_t zeros = ~(((other & low_bits) + low_bits) | other | low_bits);
 
-    return (ones * 0x0102040810204080u) >> 56;
+    return ((zeros >> 7) * 0x0102040810204080u) >> 56;
 }
 
 uint64_t emp_bitmap_gather_c(const uint8_t *states)

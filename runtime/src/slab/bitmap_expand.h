@@ -56,7 +56,7 @@ struct emp_bitmap_ops {
     unsigned (*find_nonzero)(const uint64_t *words, unsigned count, unsigned from);
 
     /*
-     * The word whose bit i says that states[i], of 64, is 1 (free; states are 0..3). Acquires: what
+     * The word whose bit i says that states[i], of 64, is 1 (free). Acquires: what
      * happened before a state became 1 is visible to the caller when its bit is set.
      */
     uint64_t (*gather)(const uint8_t *states);

@@ -1,60 +1,50 @@
 /*
- * Purpose: see block_guard.h. Owner: slab. Threads: any. Design: [slab.req.canary]
- * Cost:    one store at allocation, one load and compare at free.
+ * Purpose: see block_guard.h. Owner: slab. Threads: any. Design: [slab.proto.guard]
+ * Cost:    what is here runs once, or on the way to a report.
  */
 #include "slab/block_guard.h"
 
-#include <stdint.h>
-#include <string.h>
-
-#include "base/config.h"
-#include "slab/size_class.h"
 #include "span/arena.h"
-#include "sync/atomic.h"
 
-static uint64_t guard_key;
+uint64_t emp_guard_key;
 
 void emp_block_guard_init(void)
 {
     /* The load address differs from process to process; a key, not a secret. */
-    guard_key = ((uint64_t)(uintptr_t)&guard_key ^ emp_arena.base) * 0x9e3779b97f4a7c15u;
+    emp_guard_key = ((uint64_t)(uintptr_t)&emp_guard_key ^ emp_arena.base) * 0x9e3779b97f4a7c15u;
 }
 
-/* Place of the canary of a slot of this arena; NULL outside slabs. */
-static char *guard_place(const void *block)
+enum emp_report_code emp_block_guard_fault(const void *ptr)
 {
-    uintptr_t offset = (uintptr_t)block - emp_arena.base;
+    uintptr_t start = (uintptr_t)ptr;
+    uint32_t size = 0;
+    const uint8_t *state = emp_guard_slot(start, &size);
 
-    if (offset >= emp_arena.bytes) {
-        return NULL;
+    if (state == NULL) {
+        return start % 8 != 0 ? EMP_REPORT_MISALIGNED : EMP_REPORT_INTERIOR;
     }
-    /* order(slab-tag): relaxed; the caller holds the block */
-    uint32_t class_id = emp_tag_class(emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]));
+    size_t unit = (start - emp_arena.base) >> EMP_UNIT_SHIFT;
+    size_t units = (emp_slab_at(unit)->guard.slab_mask + 1u) >> EMP_UNIT_SHIFT;
+    const struct emp_slab *slab = emp_slab_at(unit & ~(units - 1));
+    size_t slot = (size_t)(state - slab->states);
 
-    return class_id == 0 ? NULL
-                         : (char *)(uintptr_t)block + emp_classes[class_id].geometry.size - 8;
-}
-
-/* The first byte is zero, so that a string that runs over ends there. */
-static uint64_t guard_value(const void *block)
-{
-    return (guard_key ^ ((uint64_t)(uintptr_t)block * 0xff51afd7ed558ccdu)) << 8;
-}
-
-void emp_block_guard_set(void *block)
-{
-    char *place = guard_place(block);
-    uint64_t value = guard_value(block);
-
-    if (place != NULL) {
-        memcpy(place, &value, sizeof(value));
+    if (slot >= slab->slots) {
+        return EMP_REPORT_INVALID;
     }
+    return slot / EMP_WORD_BITS > slab->high_word ? EMP_REPORT_NEVER_ALLOCATED
+                                                  : EMP_REPORT_DOUBLE_FREE;
 }
 
-bool emp_block_guard_check(const void *block)
+size_t emp_block_guard_usable(const void *ptr, enum emp_report_code *fault)
 {
-    const char *place = guard_place(block);
-    uint64_t value = guard_value(block);
+    uint32_t size = 0;
+    const uint8_t *state = emp_guard_slot((uintptr_t)ptr, &size);
+    /* order(slot-state): relaxed; who holds the block got it from the thread that wrote it */
+    uint8_t found = state != NULL ? emp_load_relaxed(state) : (uint8_t)EMP_SLOT_NONE;
 
-    return place == NULL || memcmp(place, &value, sizeof(value)) == 0;
+    if (found < EMP_GUARD_LIVE) {
+        *fault = emp_block_guard_fault(ptr);
+        return 0;
+    }
+    return size - (found - (uint32_t)EMP_GUARD_LIVE);
 }

@@ -44,6 +44,19 @@ static uint32_t slab_tag(const struct emp_slab *slab)
     return emp_bin_offset(slab->class_id) | away << 16;
 }
 
+/* Tells every unit of a slab how to find the states; before any tag says that it is one. */
+static void slab_set_guard(size_t unit, const struct emp_class *info, uint8_t *states)
+{
+    for (unsigned i = 0; EMP_SECURE && i < info->units; i++) {
+        emp_slab_at(unit + i)->states = states;
+        emp_slab_at(unit + i)->guard = (struct emp_slab_guard){
+            .slab_mask = info->geometry.slab_mask,
+            .size = info->geometry.size,
+            .reciprocal = info->geometry.reciprocal,
+        };
+    }
+}
+
 bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slots)
 {
     struct emp_slab *slab = emp_slab_at(unit);
@@ -74,6 +87,7 @@ bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slo
     slab->states = states;
     memset(states, EMP_SLOT_FREE, slots);
     memset(states + slots, EMP_SLOT_NONE, bytes - slots);
+    slab_set_guard(unit, info, states);
     emp_inbox_start(&slab->inbox);
     slab_write_tags(slab, slab_tag(slab));
     /* order(slab-magic): release; everything above, for who finds the slab by a stray address */

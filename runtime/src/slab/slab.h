@@ -41,6 +41,16 @@ enum emp_slab_list {
 };
 
 /*
+ * How the secure build finds the state of a slot ([slab.proto.guard]). Const while the slab exists;
+ * the same in all of its units, so that an address leads to it without its class.
+ */
+struct emp_slab_guard {
+    uint32_t slab_mask;  /* bytes of the slab - 1 */
+    uint32_t size;       /* of a slot; 0 outside the secure build */
+    uint32_t reciprocal; /* as in the geometry of the class */
+};
+
+/*
  * Descriptor, 128 bytes, out of band, one per unit of the arena (the first unit's is used). The
  * first line is what every thread that frees a block reads; it changes when the slab becomes full
  * or has news, not with each block. The second line is the holder's.
@@ -56,7 +66,8 @@ struct emp_slab {
     struct emp_inbox_link inbox; /* told: 0 when full and nobody has told the shard of news */
     /* const: that of the class when a slab is one unit; 0 for wide slabs, and in no slab */
     uint32_t reciprocal;
-    uint32_t line_rest[9];
+    struct emp_slab_guard guard; /* secure build: in the descriptor of every unit, as are states */
+    uint32_t line_rest[6];
     uint8_t list;        /* holder: enum emp_slab_list */
     uint8_t idle_ticks;  /* holder: ticks without a change of free_count */
     uint16_t free_count; /* holder */

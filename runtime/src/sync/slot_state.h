@@ -6,6 +6,7 @@
  *   USED --release (who holds the block)--> FREE --take (holder of the shard)--> USED
  *   FREE --claim (holder, its page is given back meanwhile)--> HELD --restore (holder)--> FREE
  *   NONE: no slot; never changes
+ *   secure build: USED --malloc--> LIVE + n --free--> USED, see slab/block_guard.h
  *
  * Invariants: I1 only who holds a block turns its byte from USED, so a byte that is not USED says
  *   that the block is freed twice, or never was handed out. I2 a byte is written alone: stores to
@@ -31,7 +32,8 @@ enum emp_slot_state {
     EMP_SLOT_USED = 0, /* with the program, or in the cache of a thread */
     EMP_SLOT_FREE = 1,
     EMP_SLOT_HELD = 2, /* free, kept back while its page is given to the system */
-    EMP_SLOT_NONE = 3  /* behind the last slot */
+    EMP_SLOT_NONE = 3, /* behind the last slot */
+    EMP_SLOT_LIVE = 4  /* and above, secure build only: with the program; USED is then "cached" */
 };
 
 /* Frees the block of a slot; false: it was not in use, nothing is changed. */

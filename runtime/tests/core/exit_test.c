@@ -5,8 +5,6 @@
  * How:   each end of a process in a child that must end with code 0; caches and blocks counted
  *        after ends of threads.
  * Shows: [local.proto.cache] [thread.proto.lifecycle]
- * ctest-not-under: thread
- *       (no threads in a forked child, and not as many as this in one process)
  * ctest-timeout: 300
  */
 #include <pthread.h>
@@ -26,7 +24,12 @@
 #include "core/advanced_memory_pool.h"
 #include "core/memory_monitor.h"
 
-#define ROUNDS  4u /* PTHREAD_DESTRUCTOR_ITERATIONS, as POSIX promises */
+/*
+ * PTHREAD_DESTRUCTOR_ITERATIONS, as POSIX promises. The thread sanitizer ends its own account of a
+ * thread in the last round: what comes after it there dies in __tsan::MetaMap::GetSync.
+ */
+#define ROUNDS (EMP_TSAN ? 3u : 4u)
+
 #define CHURN   3000u
 #define WORKERS 16u
 
@@ -267,8 +270,12 @@ static void every_end_of_a_process_is_quiet(void **state)
         {"exit with handlers", exit_with_handlers, 3},
         {"exit while others allocate", exit_while_others_allocate, 20},
         {"exit from another thread", exit_from_another_thread, 3},
-        /* the leak check of the sanitizer loses what the stack of the main thread held */
-        {"main thread ends first", main_thread_ends_first, EMP_ASAN ? 0 : 3},
+        /*
+         * The leak check of one sanitizer loses what the stack of the main thread held; the other
+         * knows no main thread to join: "CHECK failed: tsan_rtl_thread.cpp:292 ((tid)) <
+         * ((kMaxTid)) (0xffffffff, 0x1fc0)".
+         */
+        {"main thread ends first", main_thread_ends_first, EMP_ASAN || EMP_TSAN ? 0 : 3},
         {"quick_exit", quick_exit_at_once, 3},
     };
 

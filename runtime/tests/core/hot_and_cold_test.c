@@ -141,7 +141,7 @@ static unsigned resident_pages(const uintptr_t *pages, size_t count)
 
 static void a_class_used_ten_thousand_times_a_second_holds_its_full_room(void **state)
 {
-    uint32_t class_id = emp_size_class_of(BLOCK_BYTES);
+    uint32_t class_id = emp_request_class(BLOCK_BYTES, 1);
     struct emp_size_class_info info;
 
     (void)state;
@@ -163,7 +163,7 @@ static void a_class_used_ten_thousand_times_a_second_holds_its_full_room(void **
 
 static void a_class_used_a_hundred_times_a_second_holds_nothing_and_its_pages_are_gone(void **state)
 {
-    uint32_t class_id = emp_size_class_of(BLOCK_BYTES);
+    uint32_t class_id = emp_request_class(BLOCK_BYTES, 1);
     static uintptr_t pages[MANY];
     size_t count = 0;
 
@@ -198,7 +198,7 @@ static void a_class_used_a_hundred_times_a_second_holds_nothing_and_its_pages_ar
 
 static void a_cold_class_that_is_busy_again_gets_its_room_back(void **state)
 {
-    uint32_t class_id = emp_size_class_of(BLOCK_BYTES);
+    uint32_t class_id = emp_request_class(BLOCK_BYTES, 1);
 
     (void)state;
     assert_int_equal(bin_room(class_id), 0);
@@ -211,7 +211,7 @@ static void a_cold_class_that_is_busy_again_gets_its_room_back(void **state)
 /* Without rate limits the same idleness takes nothing away. */
 static void the_option_rate_limits_keeps_rooms_as_they_are(void **state)
 {
-    uint32_t class_id = emp_size_class_of(BLOCK_BYTES);
+    uint32_t class_id = emp_request_class(BLOCK_BYTES, 1);
 
     (void)state;
     assert_int_equal(emp_option_set("rate_limits", "0"), EMP_OK);

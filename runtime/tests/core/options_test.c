@@ -4,6 +4,8 @@
  *       at once.
  * How:  the public calls; environments in a child that asks through emp_option_describe.
  * Shows: [core.req.options]
+ * ctest-not-under: emulator
+ *       (the test starts itself again, which an emulated program cannot)
  */
 #define _GNU_SOURCE
 #include <setjmp.h>

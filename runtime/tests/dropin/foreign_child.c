@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "dropin/child_cases.h"
+#include "support/temporary_path.h"
 
 #define BLOCKS 1000
 
@@ -75,7 +76,9 @@ static void allocate_in_the_handler_of_a_report(void)
 
 static void leave_standard_error_to_others(void)
 {
-    char name[] = "/tmp/echomem-test-XXXXXX";
+    char name[TEMPORARY_PATH_BYTES];
+
+    temporary_path(name);
     int fd = mkstemp(name);
 
     CHECK(fd >= 0);

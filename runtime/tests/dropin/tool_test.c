@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "support/program_run.h"
+#include "support/temporary_path.h"
 
 #define WORDS_MAX 8
 
@@ -172,8 +173,10 @@ static void check_says_yes_for_ordinary_programs(void **state)
 /* A copy of `true` with the set-user-id bit, in a folder of its own. */
 static void check_says_no_for_privileged_programs(void **state)
 {
-    char name[] = "/tmp/echomem-test-XXXXXX";
-    char line[PROGRAM_PATH_BYTES];
+    char name[TEMPORARY_PATH_BYTES];
+    char line[TEMPORARY_PATH_BYTES + 64];
+
+    temporary_path(name);
     int fd = mkstemp(name);
     const char *const argv[] = {"cp", "/bin/true", name, NULL};
     struct program_request request = {argv, NULL, NULL, 0};
@@ -205,7 +208,7 @@ static void run_serves_and_passes_the_exit_code_on(void **state)
 
 /* A copy of /bin/true of which bytes can be changed; removed by the caller. */
 struct specimen {
-    char path[64];
+    char path[TEMPORARY_PATH_BYTES];
     int fd;
 };
 
@@ -214,7 +217,7 @@ static void make_specimen(struct specimen *specimen)
     const char *const argv[] = {"cp", "/bin/true", specimen->path, NULL};
     struct program_request request = {argv, NULL, NULL, 0};
 
-    (void)snprintf(specimen->path, sizeof(specimen->path), "/tmp/echomem-test-XXXXXX");
+    temporary_path(specimen->path);
     specimen->fd = mkstemp(specimen->path);
     assert_true(specimen->fd >= 0);
     assert_true(program_run(&request, &result));
@@ -224,7 +227,7 @@ static void make_specimen(struct specimen *specimen)
 /* Asks a verb about the specimen and removes it. */
 static void ask_and_remove(struct specimen *specimen, const char *verb)
 {
-    char line[128];
+    char line[TEMPORARY_PATH_BYTES + 64];
 
     (void)snprintf(line, sizeof(line), "%s %s", verb, specimen->path);
     (void)close(specimen->fd); /* nobody executes a file that is open for writing */

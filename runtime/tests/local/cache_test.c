@@ -6,6 +6,8 @@
  *       live blocks, from a printed seed; bins are walked down to their NULL.
  * Shows: [local.inv.sentinel] [local.proto.cache] [local.proto.poke] [local.req.hit-path]
  *       [local.req.rate] [local.req.bounded] [local.req.overflow]
+ * ctest-not-under: emulator
+ *       (more threads than its address space of 4 GiB has stacks for)
  */
 #include <setjmp.h>
 #include <stdarg.h>

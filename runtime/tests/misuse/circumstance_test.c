@@ -240,14 +240,14 @@ static void write_behind_the_block(void *arg)
     char *block = emp_malloc(size);
     size_t usable = emp_usable_size(block);
 
-    block[usable] = 1;
+    block[usable] = 0; /* as the end of a string */
     misuse_arm(block);
     emp_free(block);
 }
 
 static void an_overflow_by_one_byte_is_reported_by_the_free(void **state)
 {
-    static const size_t sizes[] = {1, 24, 100, 1000, 8000, 30000};
+    static const size_t sizes[] = {1, 16, 24, 64, 100, 1000, 1023, 1024, 8000, 30000};
 
     (void)state;
     if (!EMP_SECURE) {

@@ -40,19 +40,12 @@ EMP_POOL_DEFINE(unborn, struct pear)
 
 static char static_bytes[64];
 
-/* Frees a pointer that is wrong. */
-static void wrong_free(void *pointer)
-{
-    misuse_arm(pointer);
-    emp_free(pointer);
-}
-
 static void twice(size_t size)
 {
     char *block = emp_malloc(size);
 
     emp_free(block);
-    wrong_free(block);
+    misuse_free(block);
 }
 
 static void twice_8(void)
@@ -80,7 +73,7 @@ static void twice_aligned(void)
     char *block = emp_aligned_alloc(512, 700);
 
     emp_free(block);
-    wrong_free(block);
+    misuse_free(block);
 }
 
 static void twice_sized(void)
@@ -132,7 +125,7 @@ static void last_of_a_batch_again(void)
 
     if (emp_batch_alloc(100, blocks, 4) == 4) {
         emp_batch_free(blocks, 4);
-        wrong_free(blocks[3]);
+        misuse_free(blocks[3]);
     }
 }
 
@@ -204,12 +197,12 @@ static void *overflow_a_bin(size_t size)
 
 static void twice_past_a_full_bin(void)
 {
-    wrong_free(overflow_a_bin(300));
+    misuse_free(overflow_a_bin(300));
 }
 
 static void twice_past_a_full_bin_wide(void)
 {
-    wrong_free(overflow_a_bin(9000));
+    misuse_free(overflow_a_bin(9000));
 }
 
 static void interior_past_a_full_bin(void)
@@ -217,7 +210,7 @@ static void interior_past_a_full_bin(void)
     char *kept = emp_malloc(300);
 
     (void)overflow_a_bin(300);
-    wrong_free(kept + 16);
+    misuse_free(kept + 16);
 }
 
 static void misaligned_past_a_full_bin(void)
@@ -225,7 +218,7 @@ static void misaligned_past_a_full_bin(void)
     char *kept = emp_malloc(300);
 
     (void)overflow_a_bin(300);
-    wrong_free(kept + 1);
+    misuse_free(kept + 1);
 }
 
 static void realloc_of_the_block_freed_last(void)
@@ -243,54 +236,54 @@ static void stack_pointer(void)
 {
     char bytes[64] = {0};
 
-    wrong_free(bytes + ((uintptr_t)bytes % 16 != 0 ? 8 : 0));
+    misuse_free(bytes + ((uintptr_t)bytes % 16 != 0 ? 8 : 0));
 }
 
 static void static_pointer(void)
 {
-    wrong_free(static_bytes);
+    misuse_free(static_bytes);
 }
 
 static void code_pointer(void)
 {
-    wrong_free((void *)(uintptr_t)&stack_pointer);
+    misuse_free((void *)(uintptr_t)&stack_pointer);
 }
 
 static void libc_pointer(void)
 {
-    wrong_free(malloc(100));
+    misuse_free(malloc(100));
 }
 
 static void environment_pointer(void)
 {
-    wrong_free(getenv("PATH"));
+    misuse_free(getenv("PATH"));
 }
 
 static void low_address(void)
 {
-    wrong_free((void *)(uintptr_t)16);
+    misuse_free((void *)(uintptr_t)16);
 }
 
 static void kernel_address(void)
 {
-    wrong_free((void *)(uintptr_t)0xffffffff81000000u);
+    misuse_free((void *)(uintptr_t)0xffffffff81000000u);
 }
 
 static void impossible_address(void)
 {
-    wrong_free((void *)(uintptr_t)0x8000000000001230u);
+    misuse_free((void *)(uintptr_t)0x8000000000001230u);
 }
 
 static void address_never_used(void)
 {
     emp_free(emp_malloc(10));
-    wrong_free((void *)(emp_arena.base + emp_arena.bytes - 65536));
+    misuse_free((void *)(emp_arena.base + emp_arena.bytes - 65536));
 }
 
 static void misaligned_address_never_used(void)
 {
     emp_free(emp_malloc(10));
-    wrong_free((void *)(emp_arena.base + emp_arena.bytes - 65535));
+    misuse_free((void *)(emp_arena.base + emp_arena.bytes - 65535));
 }
 
 /* Two pools of the same object size. */
@@ -555,21 +548,7 @@ static const struct misuse_case cases[] = {
      usable_size_inside_a_block},
 };
 
-static void one_report_in_the_call(void **state)
-{
-    const struct misuse_case *one = *state;
-
-    misuse_check(one);
-}
-
 int main(void)
 {
-    enum { COUNT = sizeof(cases) / sizeof(cases[0]) };
-    static struct CMUnitTest tests[COUNT];
-
-    for (size_t i = 0; i < COUNT; i++) {
-        tests[i] = (struct CMUnitTest){cases[i].name, one_report_in_the_call, NULL, NULL,
-                                       (void *)(uintptr_t)&cases[i]};
-    }
-    return cmocka_run_group_tests_name("reported in the call", tests, NULL, NULL);
+    return misuse_check_all("reported in the call", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -18,19 +18,15 @@
 
 #include "base/config.h"
 #include "core/advanced_memory_pool.h"
+#include "core/runtime.h"
 #include "core/typed_pool.h"
+#include "slab/size_class.h"
 #include "support/misuse_child.h"
 
 struct plum {
     char bytes[96];
 };
 EMP_POOL_DEFINE(plum, struct plum)
-
-static void wrong_free(void *pointer)
-{
-    misuse_arm(pointer);
-    emp_free(pointer);
-}
 
 /* a, b, a again: the last free does not see that a lies below b. */
 static void again_after_another(size_t size)
@@ -40,7 +36,7 @@ static void again_after_another(size_t size)
 
     emp_free(first);
     emp_free(second);
-    wrong_free(first);
+    misuse_free(first);
 }
 
 static void double_free_8(void)
@@ -136,7 +132,7 @@ static void another_thread_freed_it_before(void)
     char *block = emp_malloc(120);
 
     (void)in_another_thread(free_it, block);
-    wrong_free(block);
+    misuse_free(block);
 }
 
 static void its_thread_is_gone(void)
@@ -146,7 +142,7 @@ static void its_thread_is_gone(void)
 
     emp_free(block);
     emp_free(other);
-    wrong_free(block);
+    misuse_free(block);
 }
 
 static void realloc_of_a_freed_block(void)
@@ -164,46 +160,46 @@ static void realloc_of_a_freed_block(void)
 
 static void interior_16(void)
 {
-    wrong_free((char *)emp_malloc(16) + 8);
+    misuse_free((char *)emp_malloc(16) + 8);
 }
 
 static void interior_100(void)
 {
-    wrong_free((char *)emp_malloc(100) + 16);
+    misuse_free((char *)emp_malloc(100) + 16);
 }
 
 static void interior_8000(void)
 {
-    wrong_free((char *)emp_malloc(8000) + 4096);
+    misuse_free((char *)emp_malloc(8000) + 4096);
 }
 
 static void interior_32000(void)
 {
-    wrong_free((char *)emp_malloc(32000) + 16384);
+    misuse_free((char *)emp_malloc(32000) + 16384);
 }
 
 static void interior_of_an_aligned_block(void)
 {
-    wrong_free((char *)emp_aligned_alloc(256, 1000) + 256);
+    misuse_free((char *)emp_aligned_alloc(256, 1000) + 256);
 }
 
 static void misaligned_1(void)
 {
-    wrong_free((char *)emp_malloc(100) + 1);
+    misuse_free((char *)emp_malloc(100) + 1);
 }
 
 static void misaligned_4(void)
 {
-    wrong_free((char *)emp_malloc(3000) + 4);
+    misuse_free((char *)emp_malloc(3000) + 4);
 }
 
 /* The last block of a fresh slab of 64 KiB was never handed out. */
 static void never_allocated(void)
 {
     uintptr_t slab = (uintptr_t)emp_malloc(64) & ~(uintptr_t)0xffff;
-    uintptr_t block_bytes = emp_good_size(64) + (EMP_SECURE ? 8u : 0u);
+    uintptr_t block_bytes = emp_classes[emp_request_class(64, 1)].geometry.size;
 
-    wrong_free((void *)(slab + (0x10000 / block_bytes - 1) * block_bytes));
+    misuse_free((void *)(slab + (0x10000 / block_bytes - 1) * block_bytes));
 }
 
 static const struct misuse_case cases[] = {
@@ -229,22 +225,8 @@ static const struct misuse_case cases[] = {
     {"never allocated", "E1009", "never allocated", "free", true, never_allocated},
 };
 
-static void one_report_when_it_leaves_the_cache(void **state)
-{
-    const struct misuse_case *one = *state;
-
-    misuse_check(one);
-}
-
 int main(void)
 {
-    enum { COUNT = sizeof(cases) / sizeof(cases[0]) };
-    static struct CMUnitTest tests[COUNT];
-
-    for (size_t i = 0; i < COUNT; i++) {
-        tests[i] = (struct CMUnitTest){cases[i].name, one_report_when_it_leaves_the_cache, NULL,
-                                       NULL, (void *)(uintptr_t)&cases[i]};
-    }
-    return cmocka_run_group_tests_name("reported at the latest when the block leaves the cache",
-                                       tests, NULL, NULL);
+    return misuse_check_all("reported at the latest when the block leaves the cache", cases,
+                            sizeof(cases) / sizeof(cases[0]));
 }

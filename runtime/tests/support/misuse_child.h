@@ -74,6 +74,13 @@ struct misuse_case {
  */
 void misuse_check(const struct misuse_case *one);
 
+/* Arms, then frees a pointer that is wrong; called by the child. */
+void misuse_free(void *pointer);
+
+/* Checks count cases, at most MISUSE_CASES_MAX, one cmocka test each; the status of main. */
+int misuse_check_all(const char *group, const struct misuse_case *cases, size_t count);
+#define MISUSE_CASES_MAX 64
+
 /* Fails with the text when it has no such line. */
 void misuse_assert_has(const char *text, const char *line);
 

@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "support/temporary_path.h"
+
 #define DEFAULT_LIMIT_SECONDS 60u
 #define PATH_SLOTS            8u
 
@@ -29,12 +31,13 @@ struct stream {
 /* A file that already holds the input, so that nobody has to feed a pipe. */
 static int open_input(const char *input)
 {
-    char name[] = "/tmp/echomem-test-XXXXXX";
+    char name[TEMPORARY_PATH_BYTES];
     int fd;
 
     if (input == NULL) {
         return open("/dev/null", O_RDONLY | O_CLOEXEC);
     }
+    temporary_path(name);
     fd = mkstemp(name);
     if (fd < 0) {
         return -1;

@@ -1,0 +1,64 @@
+/*
+ * Purpose: what every entry point adds to the hit paths of local: the guard of the secure build,
+ *          and the way to the slow paths. Outside the secure build it compiles to nothing.
+ * Owner:   core; not installed. Threads: any.
+ * Design:  [core.req.misuse] [slab.proto.guard]
+ */
+#ifndef EMP_CORE_HOT_PATH_H
+#define EMP_CORE_HOT_PATH_H
+
+#include "base/config.h"
+#include "core/runtime.h"
+#include "local/fast_path.h"
+#include "slab/block_guard.h"
+#include "thread/lifecycle.h"
+
+/*
+ * A block of a slab that left the thread's cache for `requested` bytes: its guard begins. Without
+ * canary under valgrind, which watches those bytes itself.
+ */
+static inline void *emp_hand_out(void *block, size_t requested)
+{
+    if (EMP_SECURE && emp_unlikely(emp_runtime_annotates)) {
+        emp_block_guard_begin(block, emp_guard_of((uintptr_t)block)->guard.size);
+    } else if (EMP_SECURE) {
+        emp_block_guard_begin(block, requested == 0 ? 1 : requested);
+    }
+    return block;
+}
+
+/* A free in the secure build: the guard ends, then the block is cached as in every build. */
+static inline void emp_release_guarded(void *ptr, const char *call, uintptr_t caller)
+{
+    struct emp_l1 *view = emp_l1_current();
+    uintptr_t offset = (uintptr_t)ptr - view->arena_base;
+    uint32_t tag = 0;
+
+    if (emp_likely(offset < view->arena_bytes)) {
+        /* order(slab-tag): relaxed; for a live block the tag cannot change */
+        tag = emp_load_relaxed(&view->tags[offset >> EMP_UNIT_SHIFT]);
+    }
+    if (emp_unlikely(tag == 0)) {
+        emp_release_for(ptr, call, caller);
+        return;
+    }
+    enum emp_report_code fault = emp_block_guard_end(ptr, emp_thread_is_only_one());
+
+    if (emp_unlikely(fault != EMP_REPORT_COUNT)) {
+        emp_release_faulty(ptr, call, fault);
+    } else if (emp_unlikely(!emp_fast_push(view, tag, offset, ptr))) {
+        emp_release_ended(ptr, call, caller);
+    }
+}
+
+/* A free of any kind that needs no further check. */
+static inline void emp_release_hot(void *ptr, const char *call, uintptr_t caller)
+{
+    if (EMP_SECURE) {
+        emp_release_guarded(ptr, call, caller);
+    } else if (emp_unlikely(!emp_fast_free(ptr))) {
+        emp_release_for(ptr, call, caller);
+    }
+}
+
+#endif
