@@ -39,7 +39,7 @@ struct emp_pool_config {
     size_t max_capacity;     /* objects, hard limit over all threads; 0: none */
     size_t l1_cache_size;    /* objects kept per thread, 1..512; 0: by size */
     size_t l2_cache_size;    /* free objects per CPU shard that stay resident when idle */
-    size_t batch_alloc_size; /* objects moved per refill or flush, 1..128; 0: by size */
+    size_t batch_alloc_size; /* objects moved per refill, 1..128; 0: by size */
 };
 
 /* PoolStats of the model (rows A9 and F1). Counts of objects; derived on read, free on the hit
@@ -48,7 +48,7 @@ struct emp_pool_stats {
     /* blocks handed out of L1: a lower bound, reuse inside L1 is not counted */
     uint64_t l1_hits;
     uint64_t l2_hits;          /* slabs that served a refill and were open */
-    uint64_t l3_hits;          /* refills served by partial slabs */
+    uint64_t l3_hits;          /* slabs that were opened for a refill */
     uint64_t allocations;      /* blocks that left the shared tiers for a thread */
     uint64_t frees;            /* blocks that came back to the shared tiers */
     uint64_t expansions;       /* slabs added */
@@ -106,7 +106,7 @@ struct emp_stats {
     uint64_t allocations;  /* blocks that left the shared tiers, total */
     uint64_t frees;        /* blocks that came back, total */
     uint64_t l2_hits;      /* slabs that served a refill and were open */
-    uint64_t l3_hits;      /* refills served by partial slabs */
+    uint64_t l3_hits;      /* slabs that were opened for a refill */
     uint64_t borrowed;     /* blocks borrowed from larger classes */
     uint64_t limit_bytes;  /* configured limit, 0: none */
 };

@@ -40,8 +40,8 @@ void emp_class_stats(uint32_t class_id, struct emp_pool_stats *out)
     for (uint32_t s = 0; s < emp_shard_count; s++) {
         struct emp_shard *shard = emp_shards[s];
 
-        emp_mutex_lock(&shard->lock);
         emp_shard_recount_all(shard, class_id);
+        emp_mutex_lock(&shard->lock);
         stats_add_shard(out, &shard->classes[class_id], &empty);
         emp_mutex_unlock(&shard->lock);
     }

@@ -37,7 +37,7 @@ EMP_API void *emp_typed_pool_alloc_slow(struct emp_typed_pool *typed) EMP_API_MA
 /**
  * Slow path of a typed free: full bin, NULL, or misuse.
  * @param typed the pool. @param ptr object or NULL.
- * @returns nothing. Errors: misuse is reported. Threads: any. Cost: a flush. Since: 0.1.
+ * @returns nothing. Errors: misuse is reported. Threads: any. Cost: O(1). Since: 0.1.
  * Source: row E7.
  */
 EMP_API void emp_typed_pool_free_slow(struct emp_typed_pool *typed, void *ptr);
@@ -78,7 +78,7 @@ EMP_INLINE void *emp_typed_pool_alloc(struct emp_typed_pool *typed)
 /**
  * Gives an object back. Inlined: proves by the tag that ptr is of this pool, then pushes it.
  * @param typed the pool. @param ptr a live object of it, or NULL (nothing happens).
- * Errors: misuse is reported. Threads: any. Cost: O(1); a flush when the thread's bin is full.
+ * Errors: misuse is reported. Threads: any. Cost: O(1); a call when the thread's bin is full.
  * Since: 0.1. Source: rows A11, E7.
  */
 EMP_INLINE void emp_typed_pool_free(struct emp_typed_pool *typed, void *ptr)

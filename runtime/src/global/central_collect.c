@@ -33,10 +33,12 @@ static uint32_t collect_class(struct emp_shard *shard, uint32_t class_id, uint32
     struct emp_shard_class *state = &shard->classes[class_id];
     struct emp_slab *ended[EMP_COLLECT_BATCH];
     uint32_t left = 0;
+    uint32_t steps = 0;
     bool more = true;
 
-    while (more) {
+    for (uint32_t step = 0; more && step <= steps; step++) {
         emp_mutex_lock(&shard->lock);
+        steps = step == 0 ? emp_shard_recount_steps(state, EMP_COLLECT_BATCH) : steps;
         more = emp_shard_recount_some(state, EMP_LIST_OPEN, round, EMP_COLLECT_BATCH);
         unsigned count = collect_empty(state, ended);
 
@@ -63,7 +65,8 @@ void emp_central_collect(uint32_t shard_index)
     }
     /* order(shard-count): relaxed; as above */
     emp_store_relaxed(&shard->grown, 0);
-    for (uint32_t c = 1; c < EMP_CLASS_LIMIT; c++) {
+    /* Not pools: one may be destroyed meanwhile, and what they keep is their own business. */
+    for (uint32_t c = 1; c <= EMP_SIZE_CLASSES; c++) {
         struct emp_shard_class *state = &shard->classes[c];
 
         /* order(shard-count): relaxed; a hint, the lists are looked at under the lock */

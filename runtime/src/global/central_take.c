@@ -12,6 +12,7 @@
 #include "global/budget.h"
 #include "global/central.h"
 #include "global/shard.h"
+#include "monitor/stopwatch.h"
 #include "sync/atomic.h"
 
 /* Where a refill stands. Owner: the refilling thread's stack. */
@@ -211,13 +212,33 @@ static bool take_borrow_of_siblings(struct take_state *take)
     return take->count != 0;
 }
 
+/*
+ * Counts a class before a failure: news that was missed is found. Where failures come one after the
+ * other, at most an eighth of the time goes into counting.
+ */
+static void take_count(struct emp_shard *shard, uint32_t class_id)
+{
+    struct emp_shard_class *state = &shard->classes[class_id];
+    uint32_t begin_us = emp_stopwatch_us();
+
+    /* order(shard-count): relaxed; a hint, two that count at once do no harm */
+    if ((int32_t)(emp_load_relaxed(&state->count_again_us) - begin_us) > 0) {
+        return;
+    }
+    emp_shard_recount_all(shard, class_id);
+    uint32_t end_us = emp_stopwatch_us();
+
+    /* order(shard-count): relaxed; as above */
+    emp_store_relaxed(&state->count_again_us, end_us + 8u * (end_us - begin_us));
+}
+
 /* The last try before a failure: what any shard has, waiting for each in turn. */
 static void take_waiting(struct take_state *take)
 {
     for (uint32_t i = 0; i < emp_shard_count && take->count == 0; i++) {
         take->shard = emp_shards[i];
+        take_count(take->shard, take->class_id);
         emp_mutex_lock(&take->shard->lock);
-        emp_shard_recount_all(take->shard, take->class_id);
         take_from_shard(take);
         emp_mutex_unlock(&take->shard->lock);
     }

@@ -28,14 +28,14 @@ struct emp_shard_class {
     uint32_t tick_taken;           /* low bits of taken at the last round of maintenance */
     uint32_t keep_blocks;          /* free blocks that maintenance leaves resident (L2) */
     int64_t slots;
-    int64_t free_blocks; /* known ones */
-    uint64_t taken;      /* blocks that left for a thread */
-    uint64_t given;      /* blocks found to have come back */
-    uint64_t l2_hits;    /* slabs that served a refill and were open already */
-    uint64_t l3_hits;    /* slabs that were opened for a refill */
-    uint64_t borrowed;   /* blocks lent to a smaller class */
-    uint32_t open_slab;  /* slab number + 1 that served last, 0: none */
-    uint32_t open_rest;
+    int64_t free_blocks;     /* known ones */
+    uint64_t taken;          /* blocks that left for a thread */
+    uint64_t given;          /* blocks found to have come back */
+    uint64_t l2_hits;        /* slabs that served a refill and were open already */
+    uint64_t l3_hits;        /* slabs that were opened for a refill */
+    uint64_t borrowed;       /* blocks lent to a smaller class */
+    uint32_t open_slab;      /* slab number + 1 that served last, 0: none */
+    uint32_t count_again_us; /* atomic: shard-count. no count before a failure until then */
 };
 
 struct emp_shard {
@@ -91,10 +91,16 @@ void emp_shard_recount(struct emp_shard_class *class_state, struct emp_slab *sla
 bool emp_shard_recount_some(struct emp_shard_class *class_state, unsigned lists, uint32_t round,
                             unsigned most);
 
+/* Steps of `most` slabs that a round over a class takes, with some to spare. Holder. */
+uint32_t emp_shard_recount_steps(const struct emp_shard_class *class_state, unsigned most);
+
 /* A number for a round of counting that no recent round has. Any thread. */
 uint32_t emp_shard_new_round(void);
 
-/* Counts every slab of a class: sums are exact for what was freed before. Holder. */
+/*
+ * Counts every slab of a class, 64 for each time it takes the lock: sums are exact for what was
+ * freed before. No lock held.
+ */
 void emp_shard_recount_all(struct emp_shard *shard, uint32_t class_id);
 
 /* Tells the owner of a quiet slab that a slot of it is free. Any thread. */

@@ -66,7 +66,7 @@ static int64_t tick_spare(const struct emp_shard_class *state)
 /* True, and booked, when so many blocks of the class may lose their memory. */
 static bool tick_spend(int64_t *spare, unsigned blocks)
 {
-    if (*spare < (int64_t)blocks) {
+    if (blocks != 0 && *spare < (int64_t)blocks) {
         return false;
     }
     *spare -= *spare == INT64_MAX ? 0 : (int64_t)blocks;
@@ -191,7 +191,7 @@ static void tick_offer(struct emp_shard_class *state, uint32_t class_id)
     }
 }
 
-/* Ends empty slabs that were empty at the last round too. */
+/* Ends empty slabs that have been so, unused, for two rounds. */
 static void tick_class_empty(struct emp_shard *shard, struct emp_shard_class *state,
                              const struct tick_round *round, int64_t *spare)
 {
@@ -224,10 +224,12 @@ static void tick_class_empty(struct emp_shard *shard, struct emp_shard_class *st
 static void tick_class_count(struct emp_shard *shard, uint32_t class_id, uint32_t round)
 {
     struct emp_shard_class *state = &shard->classes[class_id];
+    uint32_t steps = 0;
     bool more = true;
 
-    while (more) {
+    for (uint32_t step = 0; more && step <= steps; step++) {
         emp_mutex_lock(&shard->lock);
+        steps = step == 0 ? emp_shard_recount_steps(state, EMP_TICK_COUNT) : steps;
         more = emp_shard_recount_some(state, EMP_LIST_COUNT, round, EMP_TICK_COUNT);
         if (!more) {
             tick_offer(state, class_id);

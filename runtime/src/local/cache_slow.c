@@ -15,10 +15,10 @@
 #include "span/arena.h"
 #include "sync/atomic.h"
 
-#define EMP_OVERFLOW_KEEP   8u   /* what a bin keeps that overflows without a refill ... */
-#define EMP_OVERFLOWS_MANY  4u   /* ... for so many times ... */
-#define EMP_DIRECT_FREES    64u  /* ... this number of blocks */
-#define EMP_HOOK_SLOW_PATHS 256u /* slow paths between two calls of the free hook */
+#define EMP_OVERFLOW_KEEP   8u  /* what a bin keeps that overflows without a refill ... */
+#define EMP_OVERFLOWS_MANY  4u  /* ... for so many times ... */
+#define EMP_DIRECT_FREES    64u /* ... this number of blocks */
+#define EMP_HOOK_SLOW_PATHS 32u /* slow paths between two calls of the free hook */
 #define EMP_GIVE_BATCH      128u
 
 void emp_cache_set_limit(struct emp_cache *cache, uint32_t class_id)
@@ -26,12 +26,14 @@ void emp_cache_set_limit(struct emp_cache *cache, uint32_t class_id)
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
     void **base = emp_cache_base(cache, state);
 
+    bool only_frees = state->overflows >= EMP_OVERFLOWS_MANY && state->room > EMP_OVERFLOW_KEEP;
+    unsigned room = only_frees ? EMP_OVERFLOW_KEEP : state->room;
+
     /*
      * order(bin-limit): relaxed; maintenance may lower it again at once, which only means a visit.
      * Without room it lies below every top: such a bin is not merely full, its rate is looked at.
      */
-    emp_store_relaxed(&cache->view.bins[class_id].limit,
-                      state->room != 0 ? base + state->room : base - 1);
+    emp_store_relaxed(&cache->view.bins[class_id].limit, state->room != 0 ? base + room : base - 1);
 }
 
 /* Reports what is wrong with a block of a class. */
@@ -221,8 +223,8 @@ static int cache_overflow(struct emp_cache *cache, uint32_t class_id, void *ptr,
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
 
-    cache->view.direct_left = EMP_DIRECT_FREES;
-    if (state->overflows <= EMP_OVERFLOWS_MANY) {
+    /* Wide slabs are not described for the hit path: each of their blocks comes here. */
+    if (state->overflows <= EMP_OVERFLOWS_MANY && emp_classes[class_id].units == 1) {
         state->overflows++;
     }
     if (state->overflows == EMP_OVERFLOWS_MANY) {
@@ -230,9 +232,8 @@ static int cache_overflow(struct emp_cache *cache, uint32_t class_id, void *ptr,
 
         if (count > EMP_OVERFLOW_KEEP) {
             emp_cache_give_oldest(cache, class_id, count - EMP_OVERFLOW_KEEP, call);
-            /* order(bin-limit): relaxed; full with what is left, until the next refill */
-            emp_store_relaxed(&cache->view.bins[class_id].limit, cache->view.bins[class_id].top);
         }
+        emp_cache_set_limit(cache, class_id); /* lower, until the next refill */
     }
     return emp_central_give(class_id, ptr);
 }
@@ -273,9 +274,9 @@ void emp_cache_free_slow(uint32_t class_id, void *ptr, const char *call)
         emp_load_relaxed(&emp_arena.tags[((uintptr_t)ptr - emp_arena.base) >> EMP_UNIT_SHIFT]);
 
     emp_cache_enter(cache);
+    cache->view.direct_left = EMP_DIRECT_FREES;
     if ((tag & cache->view.home_bit) != 0) {
         cache_set_home(cache);
-        cache->view.direct_left = EMP_DIRECT_FREES;
         code = emp_central_give(class_id, ptr);
     } else {
         code = cache_free_home(cache, class_id, ptr, call);

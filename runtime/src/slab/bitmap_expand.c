@@ -93,12 +93,12 @@ uint64_t emp_bitmap_gather_c(const uint8_t *states)
 {
     uint64_t word = 0;
 
-    for (unsigned i = 0; i < EMP_WORD_BITS; i++) {
-        if (EMP_TSAN) { /* the tool ties an acquire to the address of the release, not to its bytes */
-            word |= (uint64_t)emp_slot_is_free(&states[i]) << i;
-        } else if (i % 8 == 0) {
-            word |= gather_eight(states + i) << i;
-        }
+    for (unsigned i = 0; i < EMP_WORD_BITS && !EMP_TSAN; i += 8) {
+        word |= gather_eight(states + i) << i;
+    }
+    /* The tool ties an acquire to the address of the release, not to its bytes. */
+    for (unsigned i = 0; i < EMP_WORD_BITS && EMP_TSAN; i++) {
+        word |= (uint64_t)emp_slot_is_free(&states[i]) << i;
     }
     return word;
 }

@@ -56,8 +56,7 @@ void emp_size_class_define(uint32_t class_id, uintptr_t arena_base, uint32_t siz
     bool has_rest = entry->geometry.slots * size != units * EMP_UNIT_BYTES;
 
     entry->words = (uint16_t)((entry->geometry.slots + has_rest + 63u) / 64u);
-    /* Blocks of a pool stay where they are freed: a pool may end while threads hold some for
-       home. */
+    /* Not pools: the inlined calls of typed pools do not look where a block is at home. */
     entry->shares_lines = size < EMP_LINE_BYTES && class_id <= EMP_SIZE_CLASSES;
     entry->room = class_room(size);
     entry->batch = 0;

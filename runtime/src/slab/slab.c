@@ -1,6 +1,6 @@
 /*
  * Purpose: see slab.h.
- * Owner:   slab. Threads: as slab.h says. Cost: creation O(words); drain O(words of the slab).
+ * Owner:   slab. Threads: as slab.h says. Cost: creation and count O(words).
  * Design:  [slab.inv.counts] [slab.inv.tag] [slab.proto.owner]
  */
 #include "slab/slab.h"

@@ -54,7 +54,8 @@ struct emp_slab_guard {
  * Descriptor, 128 bytes, out of band, one per unit of the arena (the first unit's is used). The
  * first line is what every thread that frees a block reads; it changes when the slab becomes full
  * or has news, not with each block. The second line is the holder's.
- * Invariants: free_count is a lower bound of the FREE states, exact after a count, 0 in FULL;
+ * Invariants: free_count is a lower bound of the FREE states, exact after a count; in FULL it is 0
+ * unless the slab is on its way through the inbox;
  * magic is EMP_SLAB_MAGIC iff the slab exists.
  */
 struct emp_slab {

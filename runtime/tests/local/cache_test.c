@@ -80,14 +80,14 @@ static uint64_t blocks_in_use(void)
     uint64_t sum = 0;
 
     for (uint32_t s = 0; s < emp_shard_count; s++) {
-        emp_mutex_lock(&emp_shards[s]->lock);
         for (uint32_t c = 1; c <= EMP_SIZE_CLASSES; c++) {
             const struct emp_shard_class *state = &emp_shards[s]->classes[c];
 
             emp_shard_recount_all(emp_shards[s], c);
+            emp_mutex_lock(&emp_shards[s]->lock);
             sum += (uint64_t)(state->slots - state->free_blocks);
+            emp_mutex_unlock(&emp_shards[s]->lock);
         }
-        emp_mutex_unlock(&emp_shards[s]->lock);
     }
     return sum;
 }

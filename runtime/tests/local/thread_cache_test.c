@@ -97,8 +97,8 @@ static int64_t missing(uint32_t class_id)
     int64_t count = 0;
 
     for (uint32_t s = 0; s < emp_shard_count; s++) {
-        emp_mutex_lock(&emp_shards[s]->lock);
         emp_shard_recount_all(emp_shards[s], class_id);
+        emp_mutex_lock(&emp_shards[s]->lock);
         count += emp_shards[s]->classes[class_id].slots;
         count -= emp_shards[s]->classes[class_id].free_blocks;
         emp_mutex_unlock(&emp_shards[s]->lock);

@@ -109,9 +109,7 @@ struct emp_slab *central_slab(uint32_t class_id, const void *block)
 void central_recount(uint32_t class_id)
 {
     for (uint32_t s = 0; s < emp_shard_count; s++) {
-        emp_mutex_lock(&emp_shards[s]->lock);
         emp_shard_recount_all(emp_shards[s], class_id);
-        emp_mutex_unlock(&emp_shards[s]->lock);
     }
 }
 
