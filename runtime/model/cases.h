@@ -1,0 +1,13 @@
+/*
+ * Purpose: the lists of programs, one per file that has some.
+ * Owner:   model; const. Threads: any.
+ * Design:  docs/design/model.md
+ */
+#ifndef EMP_MODEL_CASES_H
+#define EMP_MODEL_CASES_H
+
+#include "model.h"
+
+extern const struct model_case litmus_two_threads[];
+
+#endif
