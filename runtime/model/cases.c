@@ -8,5 +8,7 @@
 
 const struct model_case *const model_groups[] = {
     litmus_two_threads,
+    litmus_more_threads,
+    litmus_coherence,
     NULL,
 };

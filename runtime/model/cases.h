@@ -9,5 +9,7 @@
 #include "model.h"
 
 extern const struct model_case litmus_two_threads[];
+extern const struct model_case litmus_more_threads[];
+extern const struct model_case litmus_coherence[];
 
 #endif
