@@ -10,5 +10,8 @@ const struct model_case *const model_groups[] = {
     litmus_two_threads,
     litmus_more_threads,
     litmus_coherence,
+    bug_structures,
+    bug_waiting,
+    bug_lifetime,
     NULL,
 };

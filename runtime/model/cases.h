@@ -11,5 +11,8 @@
 extern const struct model_case litmus_two_threads[];
 extern const struct model_case litmus_more_threads[];
 extern const struct model_case litmus_coherence[];
+extern const struct model_case bug_structures[];
+extern const struct model_case bug_waiting[];
+extern const struct model_case bug_lifetime[];
 
 #endif

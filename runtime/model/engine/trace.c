@@ -11,7 +11,8 @@
 #include "engine/access.h"
 #include "engine/engine.h"
 
-#define LINE_BYTES 512u
+#define LINE_BYTES     512u
+#define LINKED_AT_MOST ((uintptr_t)1 << 32)
 
 static const char *order_name(uint8_t order)
 {
@@ -85,7 +86,9 @@ static void print_code(FILE *out, const void *code)
         return;
     }
     extern const char __executable_start;
-    const uintptr_t offset = (uintptr_t)code - 1 - (uintptr_t)&__executable_start;
+    /* A program that may lie anywhere is linked at 0; one that may not, where it is. */
+    const uintptr_t start = (uintptr_t)&__executable_start;
+    const uintptr_t offset = (uintptr_t)code - 1 - (start > LINKED_AT_MOST ? start : 0);
     snprintf(command, sizeof command, "addr2line -e '%s' 0x%lx 2>/dev/null", program,
              (unsigned long)offset);
     FILE *const pipe = popen(command, "r");
