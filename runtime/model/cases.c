@@ -13,5 +13,9 @@ const struct model_case *const model_groups[] = {
     bug_structures,
     bug_waiting,
     bug_lifetime,
+    protocol_words,
+    protocol_ring,
+    protocol_mutex,
+    protocol_callback,
     NULL,
 };

@@ -216,13 +216,13 @@ BUG_SET_UPS(epoch)
 BUG_SET_UPS(future)
 
 const struct model_case bug_lifetime[] = {
-    BUG_AND_TWIN("count-without-acquire", counted, MODEL_RACE, NULL,
+    BUG_AND_TWIN("count-without-acquire", counted, MODEL_LIFETIME, NULL,
                  "an object ends after its last use", counted_drop, counted_look),
     BUG_AND_TWIN("double-checked", once, MODEL_RACE, NULL, "who sees the flag sees the value",
                  once_user, once_user),
     BUG_AND_TWIN("seqlock-fences", seqlock, MODEL_ASSERTION, NULL, "no torn pair is accepted",
                  seqlock_write, seqlock_read),
-    BUG_AND_TWIN("hazard-fence", hazard, MODEL_RACE, hazard_finish, "what is protected stays",
+    BUG_AND_TWIN("hazard-fence", hazard, MODEL_LIFETIME, hazard_finish, "what is protected stays",
                  hazard_read, hazard_write),
     BUG_AND_TWIN("epoch-fence", epoch, MODEL_LIFETIME, NULL, "who is inside finds no freed memory",
                  epoch_read, epoch_write),

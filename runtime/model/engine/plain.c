@@ -27,12 +27,14 @@ static struct block blocks[BLOCKS];
 static unsigned block_count;
 static uint16_t noted[NOTED]; /* locations of plain writes since the thread's last request */
 static unsigned noted_count;
+static enum model_fault conflict = MODEL_RACE; /* what a conflict is called at present */
 
 void model_plain_reset(void)
 {
     arena_used = 0;
     block_count = 0;
     noted_count = 0;
+    conflict = MODEL_RACE;
 }
 
 static const char *place_name(const struct model_location *location)
@@ -50,7 +52,8 @@ static void check_against(struct model_location *location, const uint16_t *clock
         if (i != self && clocks[i] != 0 && !model_before(i, clocks[i], now)) {
             model_run.race_code[0] = location->shadow.where[i];
             model_run.race_code[1] = where;
-            model_fail(MODEL_RACE, "data race: %s of T%u and T%u at %s (%u bytes)", kinds, i, self,
+            model_fail(conflict, "%s: %s of T%u and T%u at %s (%u bytes)",
+                       conflict == MODEL_RACE ? "data race" : "freed beside a use", kinds, i, self,
                        place_name(location), location->bytes);
         }
     }
@@ -193,12 +196,14 @@ void model_free(void *memory)
         model_fail(MODEL_LIFETIME, "freed twice (block %u)", (unsigned)(block - blocks));
     } else {
         /* Ending a block conflicts with every access to it, like a write. */
+        conflict = MODEL_LIFETIME;
         for (unsigned i = 0; model_run.is_tracking && i < model_run.locations; i++) {
             struct model_location *const location = &model_run.location[i];
             if ((size_t)(location->place - block->place) < block->bytes) {
                 plain_at(location, true, __builtin_return_address(0));
             }
         }
+        conflict = MODEL_RACE;
         block->is_freed = true;
     }
 }

@@ -103,7 +103,7 @@ const struct model_case litmus_coherence[] = {
           plain_put_late, plain_get),
     FAULT("plain-alone", "a plain read beside an atomic store is a race", MODEL_RACE, set_up,
           plain_any, atomic_put),
-    FAULT("life-race", "an end beside a use is found", MODEL_RACE, set_up_block, use_block,
+    FAULT("life-race", "an end beside a use is found", MODEL_LIFETIME, set_up_block, use_block,
           free_block),
     FAULT("life-twice", "an end twice is found", MODEL_LIFETIME, set_up_block, free_block,
           free_block),
