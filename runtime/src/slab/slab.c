@@ -32,14 +32,15 @@ static void slab_write_tags(const struct emp_slab *slab, uint32_t tag)
     }
 }
 
-static uint32_t slab_tag(const struct emp_slab *slab)
+/* Tag of a slab that belongs to the shard owner. */
+static uint32_t slab_tag(const struct emp_slab *slab, uint8_t owner)
 {
     uint32_t away = 0;
 
     if (emp_classes[slab->class_id].shares_lines) {
-        away = 0xffffu & ~(1u << (slab->owner % 16u));
+        away = 0xffffu & ~(1u << (owner % 16u));
     }
-    return slab->class_id | away << 8 | (uint32_t)slab->owner << 24;
+    return slab->class_id | away << 8 | (uint32_t)owner << 24;
 }
 
 bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slots)
@@ -54,8 +55,6 @@ bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slo
         return false;
     }
     slab->class_id = (uint8_t)class_id;
-    /* order(slab-owner): relaxed; the slab is not shared yet */
-    emp_store_relaxed(&slab->owner, owner);
     slab->list = EMP_LIST_DETACHED;
     slab->idle_ticks = 0;
     slab->offered = 0;
@@ -73,7 +72,10 @@ bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slo
         /* order(slab-free): relaxed; the slab is not shared yet */
         emp_store_relaxed(&slab->free[i], emp_bits_mask(left > 64 ? 64 : left));
     }
-    slab_write_tags(slab, slab_tag(slab));
+    slab_write_tags(slab, slab_tag(slab, owner));
+    /* order(slab-owner): release; a holder with an old entry of this unit may still see the magic
+       of its last life: if the slab is his now, he sees everything above */
+    emp_store_release(&slab->owner, owner);
     /* order(slab-magic): release; everything above, for inbox takers with an old entry of this
        unit */
     emp_store_release(&slab->magic, EMP_SLAB_MAGIC);
@@ -117,7 +119,7 @@ void emp_slab_set_owner(struct emp_slab *slab, uint8_t owner)
     /* order(slab-owner): release; what holders of the old owner's lock wrote, for the new
        holders */
     emp_store_release(&slab->owner, owner);
-    slab_write_tags(slab, slab_tag(slab));
+    slab_write_tags(slab, slab_tag(slab, owner));
 }
 
 unsigned emp_slab_drain(struct emp_slab *slab, void **twice)
@@ -261,7 +263,7 @@ const char *emp_slab_audit(const struct emp_slab *slab)
     if (slab->free_count > slab->slots || slab->slots > info->geometry.slots) {
         return "counts out of range";
     }
-    if (emp_arena.tags[emp_slab_number(slab)] != slab_tag(slab)) {
+    if (emp_arena.tags[emp_slab_number(slab)] != slab_tag(slab, slab->owner)) {
         return "tag differs from the descriptor";
     }
     if ((slab->free_count == 0) != (slab->list == EMP_LIST_FULL) &&
