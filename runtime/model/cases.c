@@ -17,5 +17,7 @@ const struct model_case *const model_groups[] = {
     protocol_ring,
     protocol_mutex,
     protocol_callback,
+    protocol_slab,
+    protocol_process,
     NULL,
 };

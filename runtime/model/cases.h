@@ -18,5 +18,7 @@ extern const struct model_case protocol_words[];
 extern const struct model_case protocol_ring[];
 extern const struct model_case protocol_mutex[];
 extern const struct model_case protocol_callback[];
+extern const struct model_case protocol_slab[];
+extern const struct model_case protocol_process[];
 
 #endif

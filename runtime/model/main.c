@@ -89,7 +89,7 @@ static void print_text(const struct options *options, const struct model_case *t
 {
     printf("%s %s: %llu executions%s, %llu events, %.2f s", verdict->passed ? "ok  " : "FAIL",
            test->name, (unsigned long long)verdict->complete,
-           verdict->is_exhausted || test->fault != MODEL_NO_FAULT ? "" : " and random ones",
+           verdict->is_exhausted || verdict->fault != MODEL_NO_FAULT ? "" : " and random ones",
            (unsigned long long)verdict->events, verdict->seconds);
     if (verdict->cut != 0) {
         printf(", %llu cut", (unsigned long long)verdict->cut);

@@ -187,6 +187,41 @@ static void spin_user(void)
     }
 }
 
+/* Two locks: a fork handler that takes them in another order than everybody else. */
+static struct {
+    uint32_t lock[2]; /* atomic */
+} order;
+
+static void order_set_up(void)
+{
+    order.lock[0] = 0;
+    order.lock[1] = 0;
+}
+
+static void order_lock(unsigned i)
+{
+    while (MODEL_RMW(&order.lock[i], 1, EXCHANGE, ACQUIRE) != 0) {
+        model_await_equal(&order.lock[i], 0, RELAXED);
+    }
+}
+
+static void order_user(void)
+{
+    order_lock(0);
+    order_lock(1);
+    MODEL_STORE(&order.lock[1], 0, RELEASE);
+    MODEL_STORE(&order.lock[0], 0, RELEASE);
+}
+
+static void order_fork(void)
+{
+    order_lock(fixed ? 0 : 1);
+    order_lock(fixed ? 1 : 0);
+    MODEL_STORE(&order.lock[0], 0, RELEASE);
+    MODEL_STORE(&order.lock[1], 0, RELEASE);
+}
+
+BUG_SET_UPS(order)
 BUG_SET_UPS(eventcount)
 BUG_SET_UPS(park)
 BUG_SET_UPS(mutex)
@@ -207,5 +242,8 @@ const struct model_case bug_waiting[] = {
                  ticket_user, ticket_user, ticket_user),
     BUG_AND_TWIN("spin-relaxed", spin, MODEL_RACE, NULL, "the holder sees what the last did",
                  spin_user, spin_user, spin_user),
+    BUG_AND_TWIN("fork-lock-order", order, MODEL_STUCK, NULL,
+                 "a fork handler takes the locks in the order of everybody", order_user,
+                 order_fork),
     {.name = NULL},
 };

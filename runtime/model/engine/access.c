@@ -18,8 +18,11 @@ static struct model_weakening weakening;
 /* The name of a source file from the root of the project. */
 const char *model_site_file(const struct model_site *site)
 {
-    const char *const found = strstr(site->file, "runtime/");
-    return found != NULL ? found : site->file;
+    const char *found = site->file;
+    for (const char *at = found; (at = strstr(at, "runtime/")) != NULL; at++) {
+        found = at;
+    }
+    return found;
 }
 
 static void site_apply(struct model_site *site)
@@ -31,8 +34,27 @@ static void site_apply(struct model_site *site)
     site->failure_now = is_meant && weakening.is_failure ? weakening.order : site->failure_order;
 }
 
+const char *model_order_name(uint8_t order)
+{
+    switch (order) {
+    case MODEL_ACQUIRE:
+        return "acquire";
+    case MODEL_RELEASE:
+        return "release";
+    case MODEL_ACQ_REL:
+        return "acq_rel";
+    case MODEL_SEQ_CST:
+        return "seq_cst";
+    case MODEL_DROPPED:
+        return "nothing";
+    default:
+        return "relaxed";
+    }
+}
+
 static void site_link(struct model_site *site)
 {
+    site->uses += model_run.is_tracking;
     if (!site->is_linked) {
         site->is_linked = true;
         site->next = sites;
@@ -44,6 +66,13 @@ static void site_link(struct model_site *site)
 const struct model_site *model_sites(void)
 {
     return sites;
+}
+
+void model_sites_forget_uses(void)
+{
+    for (struct model_site *site = sites; site != NULL; site = site->next) {
+        site->uses = 0;
+    }
 }
 
 void model_weaken(const struct model_weakening *change)

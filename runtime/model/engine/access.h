@@ -22,6 +22,11 @@ const char *model_site_file(const struct model_site *site);
 /* The sites that any execution has met, newest first. */
 const struct model_site *model_sites(void);
 
+/* From now on site->uses counts anew. */
+void model_sites_forget_uses(void);
+
+const char *model_order_name(uint8_t order);
+
 /* Puts a weakening in force, instead of the last one; NULL: none. */
 void model_weaken(const struct model_weakening *change);
 

@@ -37,6 +37,7 @@ struct model_site {
     uint8_t order_now; /* as in force: order, or what a mutant makes of it */
     uint8_t failure_now;
     bool is_linked;
+    uint64_t uses;
     struct model_site *next;
 };
 

@@ -5,7 +5,6 @@
  */
 #include "engine/trace.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "engine/access.h"
@@ -13,22 +12,6 @@
 
 #define LINE_BYTES     512u
 #define LINKED_AT_MOST ((uintptr_t)1 << 32)
-
-static const char *order_name(uint8_t order)
-{
-    switch (order) {
-    case MODEL_ACQUIRE:
-        return "acquire";
-    case MODEL_RELEASE:
-        return "release";
-    case MODEL_ACQ_REL:
-        return "acq_rel";
-    case MODEL_SEQ_CST:
-        return "seq_cst";
-    default:
-        return "relaxed";
-    }
-}
 
 static const char *kind_name(uint8_t kind)
 {
@@ -58,9 +41,9 @@ static void print_event(FILE *out, unsigned number, const struct model_event *ev
     if (event->kind == MODEL_SLEEP) {
         fprintf(out, " sleeps");
     } else if (event->kind == MODEL_FENCED) {
-        fprintf(out, " %s", order_name(event->order));
+        fprintf(out, " %s", model_order_name(event->order));
     } else if (event->kind <= MODEL_PLAIN_WRITE) {
-        fprintf(out, " %s %s", order_name(event->order), site->what);
+        fprintf(out, " %s %s", model_order_name(event->order), site->what);
         fprintf(out, event->kind == MODEL_READ ? " -> 0x%llx" : " = 0x%llx",
                 (unsigned long long)(event->kind == MODEL_UPDATE ? event->written : event->value));
     }

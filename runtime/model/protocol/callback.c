@@ -68,10 +68,12 @@ static void get(void)
 
 const struct model_case protocol_callback[] = {
     {.name = "callback/pair",
+     .is_protocol = true,
      .property = "a reader gets the halves of one pair, and what was written before it was set",
      .set_up = set_up,
      .thread = {set_1_2_3, get}},
     {.name = "callback/two-writers",
+     .is_protocol = true,
      .property = "the same while two writers replace it",
      .set_up = set_up,
      .thread = {set_1, set_3, get}},

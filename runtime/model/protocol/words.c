@@ -16,6 +16,7 @@ static uint32_t content[BLOCKS];       /* plain: belongs to who holds the block 
 static uint64_t drained;               /* the drainer's */
 static struct emp_inbox_link links[3]; /* of items 1 and 2 */
 static uint64_t words[3];              /* atomic: remote-word. of items 1 and 2 */
+static uint64_t second;                /* atomic: remote-word. item 1 has two words */
 static uint32_t head;                  /* atomic: inbox-head */
 static uint32_t twice;                 /* atomic: publishers that found their bit set */
 
@@ -25,6 +26,7 @@ static void set_up(void)
     drained = 0;
     head = 0;
     twice = 0;
+    second = 0;
     for (unsigned i = 0; i < 3; i++) {
         links[i] = (struct emp_inbox_link){0, 0};
         words[i] = 0;
@@ -94,12 +96,23 @@ static void one_told(void)
 }
 
 /* Publishes a bit of an item and tells the inbox, as a flush does. */
-static void notify(uint32_t item, unsigned bit)
+static void notify_word(uint32_t item, uint64_t *target, unsigned bit)
 {
     content[bit] = bit + 1;
-    if (emp_remote_publish(&words[item], (uint64_t)1 << bit) == 0 && emp_inbox_mark(&links[item])) {
+    if (emp_remote_publish(target, (uint64_t)1 << bit) == 0 && emp_inbox_mark(&links[item])) {
         emp_inbox_push(&head, &links[item], item);
     }
+}
+
+static void notify(uint32_t item, unsigned bit)
+{
+    notify_word(item, &words[item], bit);
+}
+
+/* The other word of item 1: whoever comes second finds the mark set and pushes nothing. */
+static void notify_second_1(void)
+{
+    notify_word(1, &second, 1);
 }
 
 static void notify_1_0(void)
@@ -132,6 +145,9 @@ static void take(void)
         item = emp_inbox_next(&links[this]);
         emp_inbox_unmark(&links[this]);
         drain(&words[this]);
+        if (this == 1) {
+            drain(&second);
+        }
     }
 }
 
@@ -145,7 +161,7 @@ static void take_twice(void)
 static void nothing_missed(void)
 {
     take();
-    model_assert(words[1] == 0 && words[2] == 0 && head == 0);
+    model_assert(words[1] == 0 && words[2] == 0 && second == 0 && head == 0);
     model_assert(links[1].queued == 0 && links[2].queued == 0);
 }
 
@@ -163,26 +179,37 @@ static void two_drained(void)
 
 const struct model_case protocol_words[] = {
     {.name = "remote-word/publish-drain",
+     .is_protocol = true,
      .property = "every block published is drained once, and its content is seen",
      .set_up = set_up,
      .thread = {publish_0, publish_1_and_2, drain_twice},
      .finish = all_three},
     {.name = "remote-word/double-free",
+     .is_protocol = true,
      .property = "of two publications of one bit one is told, or each was drained",
      .set_up = set_up,
      .thread = {publish_same, publish_same, count_drains},
      .finish = one_told},
     {.name = "inbox/no-missed-publication",
+     .is_protocol = true,
      .property = "a bit that is set is announced: the next take finds it",
      .set_up = set_up,
      .thread = {notify_1_0, notify_1_1, take_twice},
      .finish = two_drained},
+    {.name = "inbox/two-words",
+     .is_protocol = true,
+     .property = "who finds the mark set relies on the taker, and the taker finds the bit",
+     .set_up = set_up,
+     .thread = {notify_1_0, notify_second_1, take_twice},
+     .finish = two_drained},
     {.name = "inbox/two-items",
+     .is_protocol = true,
      .property = "an item is on one stack, and the links of all items taken are seen",
      .set_up = set_up,
      .thread = {notify_1_0, notify_1_1_and_2_2, take_twice},
      .finish = three_drained},
     {.name = "inbox/three-notifiers",
+     .is_protocol = true,
      .property = "three notifiers of two items and a taker: nothing is missed",
      .set_up = set_up,
      .thread = {notify_1_0, notify_1_1, notify_2_2, take_twice},

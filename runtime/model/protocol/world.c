@@ -24,6 +24,7 @@ uint32_t world_block[WORLD_UNITS][WORLD_SLOTS];
 static struct emp_slab descriptors[WORLD_UNITS];
 static uint32_t tags[WORLD_UNITS];
 static struct emp_shard shards[WORLD_SHARDS];
+static struct emp_ring rings[WORLD_CLASS + 1];
 static uint64_t meta[WORLD_UNITS + 1][META_WORDS];
 static unsigned meta_used; /* blocks handed out; none comes back, so that no content is old */
 static unsigned cpus;
@@ -108,6 +109,8 @@ void world_set_up(void)
     info->words = 1;
     info->units = 1;
     emp_shard_count = WORLD_SHARDS;
+    memset(rings, 0, sizeof rings);
+    emp_rings[WORLD_CLASS] = &rings[WORLD_CLASS];
     for (uint32_t i = 0; i < WORLD_SHARDS; i++) {
         shard_set_up(i);
     }
