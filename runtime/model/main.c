@@ -115,8 +115,7 @@ static void print_table(const struct model_case *test, const struct model_verdic
 {
     printf("| `%s` | %llu | %llu | %llu | %llu | %.2f |\n", test->name,
            (unsigned long long)verdict->complete, (unsigned long long)verdict->blocked,
-           (unsigned long long)verdict->cut, (unsigned long long)verdict->events,
-           verdict->seconds);
+           (unsigned long long)verdict->cut, (unsigned long long)verdict->events, verdict->seconds);
 }
 
 static int explore_all(const struct options *options)
@@ -193,8 +192,7 @@ static bool option_take(struct options *options, char **argument, int *used)
 
 int main(int argc, char **argv)
 {
-    struct options options = {
-        .limits = {EXECUTIONS_USUAL, RANDOM_USUAL, 1, SHORTER, true}};
+    struct options options = {.limits = {EXECUTIONS_USUAL, RANDOM_USUAL, 1, SHORTER, true}};
     for (int i = 1; i < argc;) {
         int used = 1;
         if (strcmp(argv[i], "--help") == 0) {

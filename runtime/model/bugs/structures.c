@@ -63,8 +63,8 @@ static void deque_finish(void)
 
 /* Treiber's stack of numbered nodes 1..3; the tag in the upper half counts changes. */
 static struct {
-    uint32_t head; /* atomic: tag << 16 | node */
-    uint32_t next[4]; /* atomic */
+    uint32_t head;     /* atomic: tag << 16 | node */
+    uint32_t next[4];  /* atomic */
     uint32_t owner[4]; /* atomic: who popped it */
 } stack;
 
@@ -291,8 +291,8 @@ const struct model_case bug_structures[] = {
                  "a node of the stack is in one place", stack_popper, stack_swapper),
     BUG_AND_TWIN("spsc-publish", spsc, MODEL_RACE, NULL, "an item is seen when its position is",
                  spsc_produce, spsc_consume),
-    BUG_AND_TWIN("count-before-pointer", table, MODEL_ASSERTION, NULL,
-                 "what is counted is there", table_add, table_look),
+    BUG_AND_TWIN("count-before-pointer", table, MODEL_ASSERTION, NULL, "what is counted is there",
+                 table_add, table_look),
     BUG_AND_TWIN("mpsc-half-linked", mpsc, MODEL_ASSERTION, NULL,
                  "a node that is not linked yet is not the end", mpsc_push, mpsc_push, mpsc_pop),
     BUG_AND_TWIN("list-without-acquire", remote, MODEL_RACE, NULL,

@@ -211,8 +211,7 @@ uint64_t model_await_not(struct model_site *site, const void *place, uint32_t by
 void model_futex_wait(uint32_t *word, uint32_t expected)
 {
     static struct model_site site = {.file = "kernel", .what = "futex", .kind = MODEL_KIND_LOAD};
-    const struct model_access access = {
-        .place = word, .bytes = sizeof *word, .expected = expected};
+    const struct model_access access = {.place = word, .bytes = sizeof *word, .expected = expected};
     if (model_run.is_tracking) {
         ask(MODEL_REQUEST_SLEEP, &site, &access);
     }

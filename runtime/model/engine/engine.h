@@ -50,13 +50,13 @@ enum model_event_kind {
 struct model_event {
     struct model_clock clock; /* the actor's, this event included */
     const struct model_site *site;
-    uint64_t value;     /* read, or written by a write */
-    uint64_t written;   /* by an update */
-    uint16_t read;      /* message read or MODEL_NONE */
-    uint16_t message;   /* message written or MODEL_NONE */
-    uint16_t location;  /* or MODEL_NONE */
-    uint16_t previous;  /* event of the same location or MODEL_NONE */
-    uint16_t newer;     /* messages behind the one read at that time */
+    uint64_t value;    /* read, or written by a write */
+    uint64_t written;  /* by an update */
+    uint16_t read;     /* message read or MODEL_NONE */
+    uint16_t message;  /* message written or MODEL_NONE */
+    uint16_t location; /* or MODEL_NONE */
+    uint16_t previous; /* event of the same location or MODEL_NONE */
+    uint16_t newer;    /* messages behind the one read at that time */
     uint8_t actor;
     uint8_t kind;  /* enum model_event_kind */
     uint8_t order; /* in force */
@@ -133,13 +133,13 @@ struct model_run {
     uint16_t events;
     uint16_t messages;
     uint16_t locations;
-    uint16_t sequential;  /* seq_cst events so far */
-    uint16_t threads;     /* actors, set_up included */
-    uint16_t current;     /* actor that runs, or that the checker acts for */
-    bool in_thread;       /* a coroutine runs, not the checker */
-    uint8_t woken;        /* bit per actor that a futex call has just woken */
+    uint16_t sequential; /* seq_cst events so far */
+    uint16_t threads;    /* actors, set_up included */
+    uint16_t current;    /* actor that runs, or that the checker acts for */
+    bool in_thread;      /* a coroutine runs, not the checker */
+    uint8_t woken;       /* bit per actor that a futex call has just woken */
     const void *race_code[2];
-    bool is_tracking;     /* the threads run: accesses go through the model */
+    bool is_tracking; /* the threads run: accesses go through the model */
     enum model_end end;
     enum model_fault fault;
     char text[MODEL_TEXT_BYTES]; /* of the fault */

@@ -9,11 +9,11 @@
 
 #define CALLER() __builtin_return_address(0)
 
-#define PLAIN_HOOK(name, bytes, is_write)                      \
-    void name(void *place);                                    \
-    void name(void *place)                                     \
-    {                                                          \
-        model_plain(place, (bytes), (is_write), CALLER());     \
+#define PLAIN_HOOK(name, bytes, is_write)                  \
+    void name(void *place);                                \
+    void name(void *place)                                 \
+    {                                                      \
+        model_plain(place, (bytes), (is_write), CALLER()); \
     }
 
 PLAIN_HOOK(__tsan_read1, 1, false)

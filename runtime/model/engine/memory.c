@@ -69,7 +69,8 @@ static struct model_location *location_add(uint8_t *place, uint32_t bytes)
 
 static struct model_location *location_find(uint8_t *place, uint32_t bytes)
 {
-    uint32_t slot = (uint32_t)(((uintptr_t)place * 0x9e3779b97f4a7c15ull) >> 40) & (TABLE_SLOTS - 1);
+    uint32_t slot =
+        (uint32_t)(((uintptr_t)place * 0x9e3779b97f4a7c15ull) >> 40) & (TABLE_SLOTS - 1);
     for (; table[slot].round == table_round; slot = (slot + 1) & (TABLE_SLOTS - 1)) {
         struct model_location *const found = &model_run.location[table[slot].location];
         if (found->place == place && found->bytes == bytes) {

@@ -76,8 +76,7 @@ static bool places_collect(void)
             return false;
         }
         for (const struct model_site *site = model_sites(); site != NULL; site = site->next) {
-            struct place *const place =
-                site->uses != 0 && is_product(site) ? place_of(site) : NULL;
+            struct place *const place = site->uses != 0 && is_product(site) ? place_of(site) : NULL;
             if (place != NULL) {
                 place->programs |= (uint64_t)1 << i;
             }

@@ -86,8 +86,7 @@ static bool is_asleep(const struct model_option *option, const struct model_opti
  */
 static bool commute(const struct model_option *a, const struct model_option *b)
 {
-    return a->actor != b->actor &&
-           !(a->is_update && b->is_update && a->message == b->message);
+    return a->actor != b->actor && !(a->is_update && b->is_update && a->message == b->message);
 }
 
 static void sleep_add(const struct model_option *option, const struct model_option *taken)

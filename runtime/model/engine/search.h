@@ -14,7 +14,7 @@
 struct model_option {
     uint16_t message;
     uint8_t actor;
-    bool is_update;   /* it also writes: nobody else can then update from the same message */
+    bool is_update;    /* it also writes: nobody else can then update from the same message */
     bool never_sleeps; /* its effect is more than the message: futex calls */
 };
 

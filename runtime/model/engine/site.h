@@ -57,18 +57,18 @@ bool model_cas(struct model_site *site, const struct model_access *access, uint6
 void model_fence(struct model_site *site);
 
 /* A site of this place in the source. */
-#define MODEL_SITE_FULL(kind_, text, order_, failure_)                             \
-    __extension__({                                                                \
-        static struct model_site site_ = {.file = __FILE__,                        \
-                                          .what = (text),                          \
-                                          .line = __LINE__,                        \
-                                          .kind = (kind_),                         \
-                                          .order = (uint8_t)MODEL_##order_,        \
-                                          .failure_order = (uint8_t)(failure_),    \
-                                          .order_now = (uint8_t)MODEL_##order_,    \
-                                          .failure_now = (uint8_t)(failure_),      \
-                                          .is_linked = false};                     \
-        &site_;                                                                    \
+#define MODEL_SITE_FULL(kind_, text, order_, failure_)                          \
+    __extension__({                                                             \
+        static struct model_site site_ = {.file = __FILE__,                     \
+                                          .what = (text),                       \
+                                          .line = __LINE__,                     \
+                                          .kind = (kind_),                      \
+                                          .order = (uint8_t)MODEL_##order_,     \
+                                          .failure_order = (uint8_t)(failure_), \
+                                          .order_now = (uint8_t)MODEL_##order_, \
+                                          .failure_now = (uint8_t)(failure_),   \
+                                          .is_linked = false};                  \
+        &site_;                                                                 \
     })
 #define MODEL_SITE(kind, text, order) MODEL_SITE_FULL(kind, text, order, 0)
 
@@ -76,26 +76,25 @@ void model_fence(struct model_site *site);
 #define MODEL_TYPE(p) __typeof__(((void)0, *(p)))
 #define MODEL_WIDE(v) ((uint64_t)(uintptr_t)(v))
 
-#define MODEL_LOAD(p, order)                                                                      \
+#define MODEL_LOAD(p, order) \
     ((MODEL_TYPE(p))(uintptr_t)model_load(MODEL_SITE(MODEL_KIND_LOAD, #p, order), (p), sizeof *(p)))
 #define MODEL_STORE(p, v, order) \
     model_store(MODEL_SITE(MODEL_KIND_STORE, #p, order), (p), sizeof *(p), MODEL_WIDE(v))
-#define MODEL_RMW(p, v, operation, order)                                                    \
-    __extension__({                                                                          \
-        const uint64_t before_ = model_rmw(                                                  \
-            MODEL_SITE(MODEL_KIND_RMW, #p, order),                                           \
-            &(struct model_access){(p), sizeof *(p), MODEL_##operation, MODEL_WIDE(v), 0});  \
-        (MODEL_TYPE(p))(uintptr_t)before_;                                                   \
+#define MODEL_RMW(p, v, operation, order)                                                   \
+    __extension__({                                                                         \
+        const uint64_t before_ = model_rmw(                                                 \
+            MODEL_SITE(MODEL_KIND_RMW, #p, order),                                          \
+            &(struct model_access){(p), sizeof *(p), MODEL_##operation, MODEL_WIDE(v), 0}); \
+        (MODEL_TYPE(p))(uintptr_t) before_;                                                 \
     })
 #define MODEL_CAS(p, e, v, order, failure)                                                        \
     __extension__({                                                                               \
         uint64_t found_ = 0;                                                                      \
         __typeof__(e) place_ = (e);                                                               \
-        const bool done_ = model_cas(                                                             \
-            MODEL_SITE_FULL(MODEL_KIND_RMW, #p, order, MODEL_##failure),                          \
-            &(struct model_access){(p), sizeof *(p), MODEL_CAS_WRITE, MODEL_WIDE(v),              \
-                                   MODEL_WIDE(*place_)},                                          \
-            &found_);                                                                             \
+        const bool done_ = model_cas(MODEL_SITE_FULL(MODEL_KIND_RMW, #p, order, MODEL_##failure), \
+                                     &(struct model_access){(p), sizeof *(p), MODEL_CAS_WRITE,    \
+                                                            MODEL_WIDE(v), MODEL_WIDE(*place_)},  \
+                                     &found_);                                                    \
         if (!done_) {                                                                             \
             *place_ = (MODEL_TYPE(p))(uintptr_t)found_;                                           \
         }                                                                                         \

@@ -70,8 +70,7 @@ static bool may_read(unsigned actor, const struct model_location *location,
     const struct model_request *const request = &model_run.thread[actor].request;
     const struct model_message *const message = &model_run.message[option->message];
     const bool is_expected = message->value == request->access.expected;
-    const unsigned rereads =
-        model_run.test->rereads != 0 ? model_run.test->rereads : REREADS_USUAL;
+    const unsigned rereads = model_run.test->rereads != 0 ? model_run.test->rereads : REREADS_USUAL;
     switch (request->kind) {
     case MODEL_REQUEST_AWAIT:
         return is_expected;
@@ -157,9 +156,8 @@ static bool do_sleep(unsigned actor)
 {
     struct model_thread *const thread = &model_run.thread[actor];
     struct futex *const futex = futex_at(thread->request.access.place);
-    struct model_location *const location =
-        model_locate(thread->request.access.place, thread->request.access.bytes,
-                     thread->request.site);
+    struct model_location *const location = model_locate(
+        thread->request.access.place, thread->request.access.bytes, thread->request.site);
     struct model_clock now = thread->clock;
     model_join(&now, &futex->clock);
     const unsigned floor = model_floor(location, &now);

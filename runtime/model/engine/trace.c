@@ -15,8 +15,8 @@
 
 static const char *kind_name(uint8_t kind)
 {
-    static const char *const names[] = {"load",  "store",       "update", "fence",
-                                        "plain", "futex wait:", "futex wake",  "woken"};
+    static const char *const names[] = {"load",  "store",       "update",     "fence",
+                                        "plain", "futex wait:", "futex wake", "woken"};
     return names[kind];
 }
 

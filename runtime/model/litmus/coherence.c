@@ -46,7 +46,8 @@ static void set_up_block(void)
 
 THREAD(free_block, model_free(block))
 THREAD(use_block, *block = 1)
-THREAD(free_after, if (GET(x, ACQUIRE) == 1) { model_free(block); })
+THREAD(
+    free_after, if (GET(x, ACQUIRE) == 1) { model_free(block); })
 THREAD(use_before, *block = 1; PUT(x, 1, RELEASE))
 
 static void say_one(void)
@@ -67,10 +68,10 @@ static void agree(void)
     model_outcome("agree");
 }
 
-#define FAULT(name_, text, fault_, set_up_, ...)                                   \
-    {                                                                              \
-        .name = "litmus/" name_, .property = (text), .set_up = (set_up_),          \
-        .thread = {__VA_ARGS__}, .fault = (fault_)                                 \
+#define FAULT(name_, text, fault_, set_up_, ...)                                                   \
+    {                                                                                              \
+        .name = "litmus/" name_, .property = (text), .set_up = (set_up_), .thread = {__VA_ARGS__}, \
+        .fault = (fault_)                                                                          \
     }
 
 const struct model_case litmus_coherence[] = {
@@ -80,8 +81,8 @@ const struct model_case litmus_coherence[] = {
            readers_agree_0, readers_agree_1),
     LITMUS("coww", say_x, "2", "a thread's stores stay in order", put_1_2),
     LITMUS("corw", say_with_x, "0 1|0 2|1 2", "a store behind a load is later", put_1, get_put),
-    LITMUS("cowr", say_with_x, "1 1|1 2|2 2", "a thread sees its own store or a later one",
-           put_get, put_2),
+    LITMUS("cowr", say_with_x, "1 1|1 2|2 2", "a thread sees its own store or a later one", put_get,
+           put_2),
     LITMUS("update-two", say_x, "2", "no update is lost", add_1, add_1),
     LITMUS("update-four", say_x, "4", "of four neither", add_1, add_1, add_1, add_1),
     LITMUS("cas-one-winner", say_three, "0 0 1|0 1 0|1 0 0", "one of three swaps wins", cas_0,

@@ -15,10 +15,10 @@
 #define LITMUS_REGISTERS 4u
 
 /* One line of threads; x, y, z begin as 0, each thread writes registers of its own. */
-#define THREAD(name, ...)       \
-    static void name(void)      \
-    {                           \
-        __VA_ARGS__;            \
+#define THREAD(name, ...)  \
+    static void name(void) \
+    {                      \
+        __VA_ARGS__;       \
     }
 #define PUT(p, v, order)  MODEL_STORE(&(p), (v), order)
 #define GET(p, order)     MODEL_LOAD(&(p), order)
@@ -26,10 +26,10 @@
 #define SWAP(p, v, order) MODEL_RMW(&(p), (v), EXCHANGE, order)
 #define FENCE(order)      MODEL_FENCE(order)
 
-#define LITMUS(name_, says, expected, text, ...)                                     \
-    {                                                                                \
-        .name = "litmus/" name_, .property = (text), .set_up = set_up,               \
-        .thread = {__VA_ARGS__}, .finish = (says), .outcomes = (expected)            \
+#define LITMUS(name_, says, expected, text, ...)                                                \
+    {                                                                                           \
+        .name = "litmus/" name_, .property = (text), .set_up = set_up, .thread = {__VA_ARGS__}, \
+        .finish = (says), .outcomes = (expected)                                                \
     }
 
 /* Atomics of the tests, and what their threads read. */
@@ -78,8 +78,8 @@ static inline void say_with_y(void)
 
 #define ALL_OF_TWO   "0 0|0 1|1 0|1 1"
 #define ALL_OF_THREE "0 0 0|0 0 1|0 1 0|0 1 1|1 0 0|1 0 1|1 1 0|1 1 1"
-#define ALL_OF_FOUR                                                                          \
-    "0 0 0 0|0 0 0 1|0 0 1 0|0 0 1 1|0 1 0 0|0 1 0 1|0 1 1 0|0 1 1 1|"                       \
+#define ALL_OF_FOUR                                                    \
+    "0 0 0 0|0 0 0 1|0 0 1 0|0 0 1 1|0 1 0 0|0 1 0 1|0 1 1 0|0 1 1 1|" \
     "1 0 0 0|1 0 0 1|1 0 1 0|1 0 1 1|1 1 0 0|1 1 0 1|1 1 1 0|1 1 1 1"
 
 #endif

@@ -64,8 +64,10 @@ THREAD(s_acquire, r[0] = GET(y, ACQUIRE); PUT(x, 1, RELAXED))
 
 const struct model_case litmus_two_threads[] = {
     LITMUS("sb-relaxed", say_two, ALL_OF_TWO, "both loads may miss", put_x_get_y, put_y_get_x),
-    LITMUS("sb-release-acquire", say_two, ALL_OF_TWO, "release and acquire order no store before a "
-           "load", sb_ra_0, sb_ra_1),
+    LITMUS("sb-release-acquire", say_two, ALL_OF_TWO,
+           "release and acquire order no store before a "
+           "load",
+           sb_ra_0, sb_ra_1),
     LITMUS("sb-fences", say_two, "0 1|1 0|1 1", "with fences one load sees", sb_fence_0,
            sb_fence_1),
     LITMUS("sb-one-fence", say_two, ALL_OF_TWO, "one fence is none", sb_fence_0, put_y_get_x),
@@ -102,8 +104,10 @@ const struct model_case litmus_two_threads[] = {
            mp_release, mp_cas_fails),
     LITMUS("mp-failed-cas-relaxed", say_two, ALL_OF_TWO, "and only with that", mp_release,
            mp_cas_fails_weak),
-    LITMUS("mp-update-behind", say_two, ALL_OF_TWO, "an update may read, and stand, behind a store "
-           "that was made before", mp_put, mp_add_behind),
+    LITMUS("mp-update-behind", say_two, ALL_OF_TWO,
+           "an update may read, and stand, behind a store "
+           "that was made before",
+           mp_put, mp_add_behind),
     LITMUS("lb-relaxed", say_two, "0 0|0 1|1 0", "1 1 is allowed by C11 and not explored", lb_0,
            lb_1),
     LITMUS("2+2w-relaxed", say_memory, "1 1|1 2|2 1|2 2", "the first stores may both come last",

@@ -153,8 +153,9 @@ static void fork_set_up(void)
 {
     world_set_up();
     for (unsigned i = 0; i < 3; i++) {
-        emp_mutex_init(&state.lock[i],
-                       i == 0 ? EMP_RANK_POOLS : i == 1 ? EMP_RANK_REGISTRY : EMP_RANK_SHARD);
+        emp_mutex_init(&state.lock[i], i == 0   ? EMP_RANK_POOLS
+                                       : i == 1 ? EMP_RANK_REGISTRY
+                                                : EMP_RANK_SHARD);
         state.pair[i][0] = 0;
         state.pair[i][1] = 0;
     }
@@ -226,7 +227,8 @@ const struct model_case protocol_process[] = {
      .thread = {registry_come_and_go, registry_exit_0},
      .finish = registry_end},
     {.name = "fork/order",
-     .property = "a fork that takes all locks by rank is never stuck, and its child finds all whole",
+     .property =
+         "a fork that takes all locks by rank is never stuck, and its child finds all whole",
      .set_up = fork_set_up,
      .thread = {fork_process, fork_create_pool, fork_use_shard}},
     {.name = "fork/order-exit",
