@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/access.h"
@@ -19,8 +20,10 @@
 #include "engine/verdict.h"
 
 #define EXECUTIONS 400000u
+#define FEW        20000u
 
 static const struct model_limits limits = {.executions = EXECUTIONS, .shorter = 0};
+static const struct model_limits small = {.executions = FEW, .shorter = FEW};
 static struct model_verdict verdict;
 
 /* Explores the programs whose name begins with the prefix; the first fault, or none. */
@@ -123,6 +126,42 @@ static void random_search_finds_store_buffering(void **state)
     assert_int_equal(verdict.outcomes, 4);
 }
 
+static int compare(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* With every interleaving tried, a program ends in no way that the reduced search has not seen. */
+static void reduction_loses_no_outcome(void **state)
+{
+    (void)state;
+    static struct model_verdict reduced;
+    unsigned compared = 0;
+    for (unsigned g = 0; model_groups[g] != NULL; g++) {
+        for (const struct model_case *test = model_groups[g]; test->name != NULL; test++) {
+            model_judge(test, &small, &reduced);
+            if (!reduced.is_exhausted || test->is_protocol || test->is_long) {
+                continue;
+            }
+            model_search_reduce(false);
+            model_judge(test, &small, &verdict);
+            model_search_reduce(true);
+            if (!verdict.is_exhausted) {
+                continue; /* too many interleavings to try them all */
+            }
+            qsort(reduced.outcome, reduced.outcomes, MODEL_OUTCOME_BYTES, compare);
+            qsort(verdict.outcome, verdict.outcomes, MODEL_OUTCOME_BYTES, compare);
+            compared++;
+            assert_int_equal(reduced.fault, verdict.fault);
+            assert_int_equal(reduced.outcomes, verdict.outcomes);
+            assert_memory_equal(reduced.outcome, verdict.outcome,
+                                reduced.outcomes * MODEL_OUTCOME_BYTES);
+        }
+    }
+    print_message("%u programs compared\n", compared);
+    assert_true(compared >= 100);
+}
+
 static void replay_repeats_the_fault(void **state)
 {
     (void)state;
@@ -151,6 +190,7 @@ int main(void)
         cmocka_unit_test(seeded_callback_is_found),
         cmocka_unit_test(seeded_slab_is_found),
         cmocka_unit_test(random_search_finds_store_buffering),
+        cmocka_unit_test(reduction_loses_no_outcome),
         cmocka_unit_test(replay_repeats_the_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,6 +37,7 @@ static unsigned depth;  /* of the execution now */
 static struct model_option sleep[SLEEPERS];
 static unsigned sleeping;
 static enum model_mode mode;
+static bool has_reduction = true;
 static uint64_t random_state;
 static struct kept_choice kept[MODEL_DEPTH];
 static unsigned kept_length;
@@ -47,6 +48,16 @@ void model_search_begin(enum model_mode new_mode, uint64_t seed)
     random_state = seed * 2 + 1;
     length = 0;
     depth = 0;
+}
+
+void model_search_reduce(bool reduces)
+{
+    has_reduction = reduces;
+}
+
+bool model_search_reduces(void)
+{
+    return has_reduction;
 }
 
 void model_search_restart(void)
@@ -91,7 +102,7 @@ static bool commute(const struct model_option *a, const struct model_option *b)
 
 static void sleep_add(const struct model_option *option, const struct model_option *taken)
 {
-    if (sleeping < SLEEPERS && !option->never_sleeps && commute(option, taken)) {
+    if (has_reduction && sleeping < SLEEPERS && !option->never_sleeps && commute(option, taken)) {
         sleep[sleeping++] = *option;
     }
 }

@@ -29,6 +29,10 @@ void model_search_restart(void);
 /* After each execution: goes on to the next one; false: there is none. */
 bool model_search_next(void);
 
+/* false: every step of every thread is an option and nothing sleeps, to prove the reduction. */
+void model_search_reduce(bool reduces);
+bool model_search_reduces(void);
+
 /* One of count alternatives within a thread. */
 unsigned model_search_number(unsigned count);
 

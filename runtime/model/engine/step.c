@@ -95,12 +95,19 @@ static bool may_read(unsigned actor, const struct model_location *location,
     return true;
 }
 
+static bool is_local(enum model_request_kind kind)
+{
+    return kind == MODEL_REQUEST_STORE || kind == MODEL_REQUEST_FENCE ||
+           kind == MODEL_REQUEST_CHOOSE;
+}
+
 /* Everything that the next step of a thread may read, newest first. */
 static void options_of(unsigned actor)
 {
     const struct model_thread *const thread = &model_run.thread[actor];
     const struct model_request *const request = &thread->request;
-    if (request->kind == MODEL_REQUEST_SLEEP || request->kind == MODEL_REQUEST_WAKE) {
+    if (request->kind == MODEL_REQUEST_SLEEP || request->kind == MODEL_REQUEST_WAKE ||
+        is_local(request->kind)) {
         option_add(&(struct model_option){MODEL_NONE, (uint8_t)actor, false, true});
         return;
     }
@@ -113,12 +120,6 @@ static void options_of(unsigned actor)
             option_add(&option);
         }
     }
-}
-
-static bool is_local(enum model_request_kind kind)
-{
-    return kind == MODEL_REQUEST_STORE || kind == MODEL_REQUEST_FENCE ||
-           kind == MODEL_REQUEST_CHOOSE;
 }
 
 /* A store at any place that coherence and atomicity leave it. */
@@ -211,6 +212,10 @@ static bool do_option(const struct model_option *option)
         do_wake(actor);
         return true;
     }
+    if (is_local(request->kind)) {
+        do_local(actor);
+        return true;
+    }
     if (option->is_update) {
         const uint64_t before = model_run.message[option->message].value;
         model_do_update(actor, option->message, model_rmw_value(&request->access, before));
@@ -280,7 +285,7 @@ static void go_on(unsigned actor, bool is_ready)
 
 static void step(void)
 {
-    const unsigned local = local_actor();
+    const unsigned local = model_search_reduces() ? local_actor() : 0;
     if (local != 0) {
         model_run.current = (uint16_t)local;
         do_local(local);
