@@ -1,6 +1,6 @@
 /*
- * What: the checker finds a fault seeded in each file of sync, and in each other file of the product
- *       that it runs; without one it finds nothing.
+ * What: the checker finds a fault seeded in each file of sync, and in each other file of the
+ *       product that it runs; without one it finds nothing. Its reduction loses no outcome.
  * How:  the seed is one order, weakened by the table that the order mutants use; then the programs
  *       of that file are explored. The place is found by file and kind, so no line is written down.
  * Design: [sync.req.one-layer] docs/design/model.md

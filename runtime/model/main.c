@@ -12,9 +12,11 @@
 #include "engine/verdict.h"
 
 #define EXECUTIONS_USUAL 3000000ull
-#define EXECUTIONS_LONG  60000000ull
+#define EXECUTIONS_LONG  8000000ull
 #define RANDOM_USUAL     200000ull
+#define RANDOM_LONG      1000000ull
 #define SHORTER          20000ull
+#define ROWS             32u
 
 struct options {
     struct model_limits limits;
@@ -111,16 +113,52 @@ static void print_text(const struct options *options, const struct model_case *t
     }
 }
 
-static void print_table(const struct model_case *test, const struct model_verdict *verdict)
+/* Programs of one protocol: those whose names begin alike. */
+struct row {
+    char name[32];
+    unsigned programs;
+    struct model_verdict sum;
+};
+
+/* The row of a program's protocol; the last one when there are too many. */
+static struct row *row_of(struct row *rows, const struct model_case *test)
 {
-    printf("| `%s` | %llu | %llu | %llu | %llu | %.2f |\n", test->name,
-           (unsigned long long)verdict->complete, (unsigned long long)verdict->blocked,
-           (unsigned long long)verdict->cut, (unsigned long long)verdict->events, verdict->seconds);
+    const size_t length = strcspn(test->name, "/");
+    unsigned i = 0;
+    while (i < ROWS - 1 && rows[i].programs != 0 &&
+           (strncmp(rows[i].name, test->name, length) != 0 || rows[i].name[length] != '\0')) {
+        i++;
+    }
+    snprintf(rows[i].name, sizeof rows[i].name, "%.*s", (int)length, test->name);
+    return &rows[i];
+}
+
+static void row_add(struct row *row, const struct model_verdict *verdict)
+{
+    row->programs++;
+    row->sum.complete += verdict->complete;
+    row->sum.blocked += verdict->blocked;
+    row->sum.cut += verdict->cut;
+    row->sum.events += verdict->events;
+    row->sum.seconds += verdict->seconds;
+}
+
+static void print_rows(const struct row *rows)
+{
+    printf("| protocol | programs | executions | covered elsewhere | cut | events | seconds |\n"
+           "|---|---:|---:|---:|---:|---:|---:|\n");
+    for (unsigned i = 0; i < ROWS && rows[i].programs != 0; i++) {
+        printf("| `%s` | %u | %llu | %llu | %llu | %llu | %.2f |\n", rows[i].name, rows[i].programs,
+               (unsigned long long)rows[i].sum.complete, (unsigned long long)rows[i].sum.blocked,
+               (unsigned long long)rows[i].sum.cut, (unsigned long long)rows[i].sum.events,
+               rows[i].sum.seconds);
+    }
 }
 
 static int explore_all(const struct options *options)
 {
     static struct model_verdict verdict;
+    static struct row rows[ROWS];
     unsigned passed = 0;
     unsigned failed = 0;
     unsigned group = 0;
@@ -140,11 +178,14 @@ static int explore_all(const struct options *options)
         if (options->is_json) {
             print_json(test, &verdict);
         } else if (options->is_table) {
-            print_table(test, &verdict);
+            row_add(row_of(rows, test), &verdict);
         } else {
             print_text(options, test, &verdict);
         }
         fflush(stdout);
+    }
+    if (options->is_table) {
+        print_rows(rows);
     }
     if (!options->lists && !options->is_json && !options->is_table) {
         printf("%u passed, %u failed\n", passed, failed);
@@ -210,6 +251,7 @@ int main(int argc, char **argv)
     }
     if (options.is_long && options.limits.executions == EXECUTIONS_USUAL) {
         options.limits.executions = EXECUTIONS_LONG;
+        options.limits.random = RANDOM_LONG;
     }
     return options.mutants ? model_mutants(options.filter) : explore_all(&options);
 }

@@ -42,6 +42,7 @@ class OrdersTest(SeededTest):
         self.assertEqual(missing, [(RING, 13, "emp_store_release")])
 
     def test_new_file_in_sync_without_a_program(self):
-        self.plant("runtime/src/sync/new.h", "static inline int emp_new(int *p)\n{\n    return emp_load_acquire(p);\n}\n")
+        text = "static inline int emp_new(int *p)\n{\n    return emp_load_acquire(p);\n}\n"
+        self.plant("runtime/src/sync/new.h", text)
         missing = unreached(Tree(self.root), [])
         self.assertEqual([path for path, _, _ in missing], ["runtime/src/sync/new.h"])

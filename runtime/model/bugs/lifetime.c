@@ -1,7 +1,7 @@
 /*
  * What: old bugs about when a thing begins and ends: a count dropped without acquire, an
- *       initialisation seen half, a seqlock without its fences, hazard pointer and epoch without the
- *       store-load fence, a node freed beside its reader.
+ *       initialisation seen half, a seqlock without its fences, hazard pointer and epoch without
+ *       the store-load fence, an object touched after it has said that it is done.
  * How:  as structures.c.
  * Design: docs/design/model.md, "Old bugs"
  * Source: Boost.Atomic (counts); Meyers and Alexandrescu 2004 (double-checked locking); Boehm 2012

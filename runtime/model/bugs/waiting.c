@@ -1,6 +1,7 @@
 /*
  * What: old bugs of those who wait: a lost wake in an eventcount, in a futex mutex and in a park
- *       with acquire and release only; Peterson's lock without seq_cst; locks given back too weakly.
+ *       with acquire and release only; Peterson's lock without seq_cst; locks that pass on too
+ *       little; a fork handler that takes locks in an order of its own.
  * How:  as structures.c.
  * Design: docs/design/model.md, "Old bugs"
  * Source: Drepper, "Futexes Are Tricky", 2011 (mutex 1 and 2); Vyukov's eventcount; Peterson 1981;

@@ -36,7 +36,8 @@ THREAD(mp_get_fence, r[0] = GET(y, RELAXED); FENCE(ACQUIRE); r[1] = GET(x, RELAX
 THREAD(mp_swap, r[0] = ADD(y, 0, ACQUIRE); r[1] = GET(x, RELAXED))
 THREAD(mp_swap_weak, r[0] = ADD(y, 0, RELEASE); r[1] = GET(x, RELAXED))
 THREAD(mp_cas_fails, r[0] = 5; MODEL_CAS(&y, &r[0], 6, ACQ_REL, ACQUIRE); r[1] = GET(x, RELAXED))
-THREAD(mp_cas_fails_weak, r[0] = 5; MODEL_CAS(&y, &r[0], 6, ACQ_REL, RELAXED); r[1] = GET(x, RELAXED))
+THREAD(mp_cas_fails_weak,
+       r[0] = 5; MODEL_CAS(&y, &r[0], 6, ACQ_REL, RELAXED); r[1] = GET(x, RELAXED))
 THREAD(mp_add_behind, r[0] = GET(y, RELAXED); r[1] = ADD(x, 10, RELAXED))
 
 THREAD(lb_0, r[0] = GET(x, RELAXED); PUT(y, 1, RELAXED))

@@ -1,7 +1,7 @@
 /*
- * What: harness of monitor/callback.c as it stands: a pair of function and argument that is replaced
- *       while others read it.
- * How:  function and argument carry the same number; a reader that finds two numbers has mixed them.
+ * What: harness of monitor/callback.c as it stands: a pair of function and argument that is
+ *       replaced while others read it.
+ * How:  function and argument carry the same number; a reader that finds two has mixed them.
  * Design: [monitor.proto.callback] [monitor.inv.callback-pair]
  */
 #include "monitor/callback.h"

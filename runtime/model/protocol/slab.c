@@ -2,8 +2,8 @@
  * What: harnesses of slab/slab.c and global/shard.c as they stand: remote frees against the holder,
  *       against a change of owner, against the end of a slab and its unit's next life, and purging
  *       against reuse.
- * How:  world.c makes shards and a slab of two blocks; blocks are plain memory, so that a block with
- *       two holders, or a holder that misses its last one, is a race.
+ * How:  world.c makes shards and a slab of two blocks; blocks are plain memory, so that a block
+ *       with two holders, or a holder that misses its last one, is a race.
  * Design: [slab.proto.owner] [slab.inv.counts] [global.proto.shard] [global.proto.adopt]
  */
 #include "slab/slab.h"
@@ -41,7 +41,7 @@ static void free_block_1(void)
     free_remotely(1);
 }
 
-/* Takes every free block of the slab, if the shard owns it, uses it and frees it at once. Holder. */
+/* Uses every free block of the slab, if the shard owns it: a warm word that names it. Holder. */
 static void use_free_blocks(uint32_t shard)
 {
     if (!emp_slab_exists(slab) || emp_slab_owner(slab) != shard) {
@@ -106,6 +106,16 @@ static void set_up_one(void)
     slab->free_count = 1;
     slab->list = EMP_LIST_FULL;
     emp_shard_link(&emp_shards[0]->classes[WORLD_CLASS], slab);
+}
+
+/* Both blocks are with the program; the lists say otherwise, so that the slab can be adopted. */
+static void set_up_half(void)
+{
+    set_up();
+    slab->list = EMP_LIST_DETACHED;
+    slab->free_count = 1;
+    emp_shard_link(&emp_shards[0]->classes[WORLD_CLASS], slab);
+    slab->free_count = 0;
 }
 
 /* What was freed came back: after what is announced was drained, the slab is whole. */
@@ -255,6 +265,13 @@ const struct model_case protocol_slab[] = {
      .set_up = set_up_one,
      .thread = {free_block_0, adopt_and_hold, hold_shard_0},
      .finish = slab_is_whole},
+    {.name = "slab/owner-change-four",
+     .is_protocol = true,
+     .property = "the same with two blocks on their way",
+     .set_up = set_up_half,
+     .thread = {free_block_0, adopt_and_hold, hold_shard_0, free_block_1},
+     .finish = slab_is_whole,
+     .is_long = true},
     {.name = "slab/two-holders",
      .is_protocol = true,
      .property = "after a change of owner the old holder keeps off, the new one sees everything",

@@ -76,6 +76,20 @@ static void all_three(void)
     model_assert(drained == 7);
 }
 
+static void publish_0_and_3(void)
+{
+    content[0] = 1;
+    model_assert((emp_remote_publish(&word, 1) & 1) == 0);
+    content[3] = 4;
+    model_assert((emp_remote_publish(&word, 8) & 8) == 0);
+}
+
+static void all_four(void)
+{
+    drain(&word);
+    model_assert(drained == 15);
+}
+
 /* Two threads free one block: the second finds its bit, unless a drain came between. */
 static void publish_same(void)
 {
@@ -157,6 +171,13 @@ static void take_twice(void)
     take();
 }
 
+static void take_thrice(void)
+{
+    take();
+    take();
+    take();
+}
+
 /* What was published and not drained is announced: one more take finds everything. */
 static void nothing_missed(void)
 {
@@ -184,6 +205,12 @@ const struct model_case protocol_words[] = {
      .set_up = set_up,
      .thread = {publish_0, publish_1_and_2, drain_twice},
      .finish = all_three},
+    {.name = "remote-word/two-by-two",
+     .is_protocol = true,
+     .property = "the same with two blocks of each publisher",
+     .set_up = set_up,
+     .thread = {publish_0_and_3, publish_1_and_2, drain_twice},
+     .finish = all_four},
     {.name = "remote-word/double-free",
      .is_protocol = true,
      .property = "of two publications of one bit one is told, or each was drained",
@@ -213,6 +240,12 @@ const struct model_case protocol_words[] = {
      .property = "three notifiers of two items and a taker: nothing is missed",
      .set_up = set_up,
      .thread = {notify_1_0, notify_1_1, notify_2_2, take_twice},
+     .finish = three_drained},
+    {.name = "inbox/three-takes",
+     .is_protocol = true,
+     .property = "the same when the taker comes three times, and one notifier has both items",
+     .set_up = set_up,
+     .thread = {notify_1_0, notify_1_1_and_2_2, take_thrice},
      .finish = three_drained},
     {.name = NULL},
 };
