@@ -20,7 +20,7 @@
 #include "engine/verdict.h"
 
 #define EXECUTIONS 400000u
-#define FEW        20000u
+#define FEW        6000u
 
 static const struct model_limits limits = {.executions = EXECUTIONS, .shorter = 0};
 static const struct model_limits small = {.executions = FEW, .shorter = FEW};

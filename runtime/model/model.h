@@ -41,6 +41,7 @@ struct model_case {
     const char *outcomes;   /* what model_outcome may say, separated by |; NULL: anything */
     enum model_fault fault; /* what the checker must find; MODEL_NO_FAULT: nothing */
     unsigned rereads;       /* a load may meet one value this often at one place; 0: 2 */
+    unsigned spurious;      /* sleeps that end for no reason, in one execution at most */
     bool is_protocol;       /* of the product: order mutants are tried with it */
     bool is_long;           /* only in the long set */
 };

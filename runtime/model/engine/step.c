@@ -14,6 +14,7 @@
 
 #define FUTEXES       8u
 #define REREADS_USUAL 2u
+#define UPDATES_MOST  5u /* by one thread at one place */
 
 /* What the kernel knows of a word that threads sleep on; its lock orders the calls. */
 struct futex {
@@ -23,6 +24,7 @@ struct futex {
 
 static struct futex futexes[FUTEXES];
 static unsigned futex_count;
+static unsigned spurious; /* wakes for no reason so far */
 
 /* Options of the step at hand. */
 static struct model_option options[MODEL_OPTIONS];
@@ -50,6 +52,18 @@ static void option_add(const struct model_option *option)
     }
 }
 
+/* How often the thread has updated the location at this place in the source. */
+static unsigned updates_before(const struct model_location *location, unsigned actor,
+                               const struct model_site *site)
+{
+    unsigned count = 0;
+    for (uint16_t i = location->last_event; i != MODEL_NONE; i = model_run.event[i].previous) {
+        const struct model_event *const event = &model_run.event[i];
+        count += event->kind == MODEL_UPDATE && event->actor == actor && event->site == site;
+    }
+    return count;
+}
+
 /* How often the thread has read this message at this place in the source. */
 static unsigned reads_before(const struct model_location *location, unsigned actor,
                              const struct model_site *site, uint16_t message)
@@ -63,6 +77,19 @@ static unsigned reads_before(const struct model_location *location, unsigned act
     return count;
 }
 
+/* Whether the request may read this message and write behind it: a loop of updates ends here. */
+static bool may_update(unsigned actor, const struct model_location *location,
+                       struct model_option *option)
+{
+    const struct model_request *const request = &model_run.thread[actor].request;
+    option->is_update = true;
+    if (updates_before(location, actor, request->site) >= UPDATES_MOST) {
+        is_stalled = true;
+        return false;
+    }
+    return model_run.message[option->message].reader == MODEL_NONE;
+}
+
 /* Whether a request may read this message, and what that means. */
 static bool may_read(unsigned actor, const struct model_location *location,
                      struct model_option *option)
@@ -71,22 +98,14 @@ static bool may_read(unsigned actor, const struct model_location *location,
     const struct model_message *const message = &model_run.message[option->message];
     const bool is_expected = message->value == request->access.expected;
     const unsigned rereads = model_run.test->rereads != 0 ? model_run.test->rereads : REREADS_USUAL;
-    switch (request->kind) {
-    case MODEL_REQUEST_AWAIT:
+    if (request->kind == MODEL_REQUEST_AWAIT) {
         return is_expected;
-    case MODEL_REQUEST_AWAIT_NOT:
+    }
+    if (request->kind == MODEL_REQUEST_AWAIT_NOT) {
         return !is_expected;
-    case MODEL_REQUEST_RMW:
-        option->is_update = true;
-        return message->reader == MODEL_NONE;
-    case MODEL_REQUEST_CAS:
-        option->is_update = is_expected;
-        if (is_expected) {
-            return message->reader == MODEL_NONE;
-        }
-        break;
-    default:
-        break;
+    }
+    if (request->kind == MODEL_REQUEST_RMW || (request->kind == MODEL_REQUEST_CAS && is_expected)) {
+        return may_update(actor, location, option);
     }
     if (reads_before(location, actor, request->site, option->message) >= rereads) {
         is_stalled = true;
@@ -152,7 +171,7 @@ static void do_local(unsigned actor)
     }
 }
 
-/* The kernel compares the word under its lock; equal: the thread sleeps. */
+/* The kernel compares the word under its lock; equal: the thread sleeps, or wakes for no reason. */
 static bool do_sleep(unsigned actor)
 {
     struct model_thread *const thread = &model_run.thread[actor];
@@ -166,6 +185,10 @@ static bool do_sleep(unsigned actor)
     model_do_load(actor, location->history[location->count - 1 - chosen], MODEL_RELAXED);
     model_join(&futex->clock, &thread->clock);
     if (thread->request.result != thread->request.access.expected) {
+        return false;
+    }
+    if (spurious < model_run.test->spurious && model_search_number(2) != 0) {
+        spurious++;
         return false;
     }
     thread->wait = MODEL_ASLEEP;
@@ -321,6 +344,7 @@ enum model_end model_execute(const struct model_case *test)
     model_run.test = test;
     model_run.woken = 0;
     futex_count = 0;
+    spurious = 0;
     model_memory_reset();
     model_plain_reset();
     model_search_restart();
