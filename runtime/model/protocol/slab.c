@@ -15,6 +15,9 @@
 #include "protocol/world.h"
 #include "sync/remote_word.h"
 
+/* emp_slab_owner and emp_slab_exists are one place in the source, asked again and again. */
+#define REREADS 8u
+
 static struct emp_slab *slab;
 static uint64_t expected; /* blocks that are free in the end */
 static uint32_t *const block = world_block[0];
@@ -214,6 +217,37 @@ static void end_with_entry(void)
     emp_mutex_unlock(&emp_shards[1]->lock);
 }
 
+/* The offered slab ends; the unit's next life belongs to the same shard, its number is offered. */
+static void end_offered(void)
+{
+    emp_mutex_lock(&emp_shards[0]->lock);
+    const bool is_mine = emp_slab_owner(slab) == 0;
+    if (is_mine) {
+        emp_shard_unlink(&emp_shards[0]->classes[WORLD_CLASS], slab);
+        emp_slab_retire(slab);
+    }
+    emp_mutex_unlock(&emp_shards[0]->lock);
+    if (is_mine) {
+        model_assert(emp_slab_destroy(slab) == NULL);
+        const bool made = emp_slab_create(0, WORLD_CLASS, 0, WORLD_SLOTS);
+        model_assert(made);
+        emp_mutex_lock(&emp_shards[0]->lock);
+        emp_shard_link(&emp_shards[0]->classes[WORLD_CLASS], slab);
+        emp_mutex_unlock(&emp_shards[0]->lock);
+    }
+}
+
+/* The slab is linked once, in the shard that owns it. */
+static void linked_once(void)
+{
+    const uint32_t item = (uint32_t)emp_slab_number(slab) + 1;
+    for (uint32_t i = 0; i < WORLD_SHARDS; i++) {
+        const struct emp_shard_class *const state = &emp_shards[i]->classes[WORLD_CLASS];
+        model_assert(state->list[EMP_LIST_EMPTY] == (slab->owner == i ? item : 0));
+    }
+    model_assert(slab->magic == EMP_SLAB_MAGIC && slab->list == EMP_LIST_EMPTY);
+}
+
 /* Maintenance: claims the free pages, purges them outside the lock, puts them back. */
 static void purge(void)
 {
@@ -255,18 +289,21 @@ static void take_and_free(void)
 const struct model_case protocol_slab[] = {
     {.name = "slab/free-drain",
      .is_protocol = true,
+     .rereads = REREADS,
      .property = "a block freed by another shard comes to the holder once, with its content",
      .set_up = set_up,
      .thread = {free_block_0, free_block_1, hold_shard_0},
      .finish = slab_is_whole},
     {.name = "slab/owner-change",
      .is_protocol = true,
+     .rereads = REREADS,
      .property = "a block freed while its slab changes its owner is found by the new one",
      .set_up = set_up_one,
      .thread = {free_block_0, adopt_and_hold, hold_shard_0},
      .finish = slab_is_whole},
     {.name = "slab/owner-change-four",
      .is_protocol = true,
+     .rereads = REREADS,
      .property = "the same with two blocks on their way",
      .set_up = set_up_half,
      .thread = {free_block_0, adopt_and_hold, hold_shard_0, free_block_1},
@@ -274,43 +311,57 @@ const struct model_case protocol_slab[] = {
      .is_long = true},
     {.name = "slab/two-holders",
      .is_protocol = true,
+     .rereads = REREADS,
      .property = "after a change of owner the old holder keeps off, the new one sees everything",
      .set_up = set_up_offered,
      .thread = {adopt, hold_shard_0, hold_shard_1},
      .finish = slab_is_whole},
     {.name = "slab/end-and-reuse",
      .is_protocol = true,
+     .rereads = REREADS,
      .property = "a slab ends only when every block is back, and its unit's next life is its own",
      .set_up = set_up,
      .thread = {free_block_0, free_block_1, end_and_make_anew},
      .finish = NULL},
     {.name = "slab/stale-entry",
      .is_protocol = true,
+     .rereads = REREADS,
      .property = "who meets an entry of a slab that ended sees the next life of its unit whole",
      .set_up = set_up_stale,
      .thread = {end_with_entry, hold_shard_1},
      .finish = unit_is_whole},
     {.name = "slab/own-entry",
      .is_protocol = true,
+     .rereads = REREADS,
      .property = "a shard that meets an entry of a slab that it ended keeps off the next life",
      .set_up = set_up_own_entry,
      .thread = {end_with_entry, hold_shard_0},
      .finish = unit_is_whole},
     {.name = "slab/stale-entry-three",
      .is_protocol = true,
+     .rereads = REREADS,
      .property = "the same beside a holder of the shard that ends it",
      .set_up = set_up_stale,
      .thread = {end_with_entry, hold_shard_1, hold_shard_0},
      .finish = unit_is_whole,
      .is_long = true},
+    {.name = "slab/stale-offer",
+     .is_protocol = true,
+     .rereads = REREADS,
+     .property = "who adopts a slab by an old offer takes it whole or not at all",
+     .set_up = set_up_offered,
+     .thread = {end_offered, adopt},
+     .finish = linked_once},
     {.name = "slab/purge-reuse",
      .is_protocol = true,
+     .rereads = REREADS,
      .property = "a page that is given back has no user meanwhile",
      .set_up = set_up_free,
      .thread = {purge, take_and_free},
      .finish = slab_is_whole},
     {.name = "slab/purge-reuse-drain",
      .is_protocol = true,
+     .rereads = REREADS,
      .property = "the same with a holder that drains between",
      .set_up = set_up_free,
      .thread = {purge, take_and_free, hold_shard_0},
