@@ -7,11 +7,11 @@ DIR := $(if $(filter release,$(PRESET)),build,build/$(PRESET))
 BENCHTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench check soak mutants fuzz coverage clean
+.PHONY: help build run test bench check model model-long soak mutants fuzz coverage clean
 
 help: ## this list
 	@echo 'usage: make <target> [PRESET=release] [JOBS=2] [ARGS=...]'
-	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' Makefile | expand -t 14
 	@echo 'presets: release debug audit secure fault asan ubsan tsan coverage fuzz aarch64'
 
 build: ## libraries, tool and programs, in build/ (other presets: build/<preset>/)
@@ -38,13 +38,24 @@ check: ## format, clang-tidy, layers, atomic orders, sizes, docs, symbols; and t
 	@scripts/build release $(JOBS)
 	@scripts/check $(ARGS)
 
+model: ## the lock-free code under the model checker: every execution within its bounds (ARGS="--list")
+	@scripts/setup build
+	@scripts/build release $(JOBS)
+	@build/emp_model $(ARGS)
+
+model-long: ## the same with the long programs and many more executions (ARGS="--trace ring")
+	@scripts/setup build
+	@scripts/build release $(JOBS)
+	@build/emp_model --long $(ARGS)
+
 soak: ## the long runs: hours of operations and of injected clock
 	@scripts/setup test
 	@scripts/build $(PRESET) $(JOBS)
 	@cd $(DIR) && ctest -C Soak -L soak --output-on-failure --no-tests=error $(ARGS)
 
-mutants: ## change the code, one small fault at a time, and see the tests fail (ARGS="--slice 1/20")
+mutants: ## weaken each memory order, then change the code, one small fault at a time, and see it found (ARGS="--slice 1/20")
 	@scripts/setup test
+	@scripts/build release $(JOBS)
 	@scripts/mutate --jobs $(JOBS) $(ARGS)
 
 fuzz: ## run every fuzz target (ARGS="--seconds 60")

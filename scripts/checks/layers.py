@@ -177,12 +177,15 @@ def allowed_in_tests(folder, rooms):
 
 
 def check_users(tree, rooms):
-    """L12: everybody sees the public headers; tests also their room and what it sees; micro benches every room."""
+    """L12: everybody sees the public headers; tests also their room and what it sees; micro benches and
+    the protocols of the model checker every room, its engine sync only."""
     headers = public_headers(tree)
     for path in tree.under("", ".c", ".h", ".cc"):
         parts = path.split("/")
         if path.startswith("runtime/tests/") and len(parts) > 3:
             allowed, public = allowed_in_tests(parts[2], rooms), parts[2] in PUBLIC_ONLY
+        elif path.startswith("runtime/model/"):
+            allowed, public = set(rooms) if "/protocol/" in path else {"sync"}, False
         elif path.startswith("runtime/bench/micro/"):
             allowed, public = set(rooms), False
         elif path.startswith(("runtime/bench/", "runtime/fuzz/", "examples/")):

@@ -130,6 +130,14 @@ class SymbolsBehindIncludes(SeededTest):
         self.compile("slab", "int slab_count(void) { return 1; }")
         self.assert_reports(layers, "L10", "slab_count")
 
+    def test_model_engine_sees_sync_only(self):
+        self.plant("runtime/model/engine/step.c", '#include "slab/slab.h"\n')
+        self.assert_reports(layers, "L12", "out of reach")
+
+    def test_model_protocol_sees_every_room(self):
+        self.plant("runtime/model/protocol/slab.c", '#include "slab/slab.h"\n')
+        self.assertEqual(self.findings(layers), [])
+
     def test_row_and_common_list_are_allowed(self):
         self.compile("base", "void emp_base_a(void) {}")
         self.compile("slab", "extern void emp_base_a(void); void emp_slab_a(void) { emp_base_a(); }")

@@ -24,6 +24,17 @@ class OrderTest(SeededTest):
         self.page_is_the_fault = True
         self.assert_reports(order, "O4", "run scripts/check --write order")
 
+    def test_page_says_both_sides_with_their_reasons(self):
+        page = order.page_of(order.collect(Tree(self.root))[1])
+        self.assertIn("- releasing: `emp_slab_ready`, `slab/slab.c`: the slab is filled before", page)
+        self.assertIn("- acquiring: `emp_slab_ready`, `slab/slab.c`: the slab is filled", page)
+
+    def test_stale_reason(self):
+        order.write(Tree(self.root))
+        self.change(SLAB_C, "is filled before.", "was filled before.")
+        self.page_is_the_fault = True
+        self.assert_reports(order, "O4", "run scripts/check --write order")
+
     def test_clean_tree_passes(self):
         self.assertEqual(self.findings(order), [])
 

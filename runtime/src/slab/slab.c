@@ -34,12 +34,13 @@ static void slab_write_tags(const struct emp_slab *slab, uint32_t tag)
     }
 }
 
-static uint32_t slab_tag(const struct emp_slab *slab)
+/* Tag of a slab that belongs to the shard owner. */
+static uint32_t slab_tag(const struct emp_slab *slab, uint8_t owner)
 {
     uint32_t away = 0;
 
     if (emp_classes[slab->class_id].shares_lines) {
-        away = 0xffffu & ~(1u << (slab->owner % 16u));
+        away = 0xffffu & ~(1u << (owner % 16u));
     }
     return emp_bin_offset(slab->class_id) | away << 16;
 }
@@ -69,8 +70,6 @@ bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slo
         return false;
     }
     slab->class_id = (uint8_t)class_id;
-    /* order(slab-owner): relaxed; the slab is not shared yet */
-    emp_store_relaxed(&slab->owner, owner);
     /* order(slab-magic): relaxed; the slab is not shared yet */
     emp_store_relaxed(&slab->reciprocal, info->units == 1 ? info->geometry.reciprocal : 0);
     slab->list = EMP_LIST_DETACHED;
@@ -89,7 +88,10 @@ bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slo
     memset(states + slots, EMP_SLOT_NONE, bytes - slots);
     slab_set_guard(unit, info, states);
     emp_inbox_start(&slab->inbox);
-    slab_write_tags(slab, slab_tag(slab));
+    slab_write_tags(slab, slab_tag(slab, owner));
+    /* order(slab-owner): release; a holder with an old entry of this unit may still see the magic
+       of its last life: if the slab is his now, he sees everything above */
+    emp_store_release(&slab->owner, owner);
     /* order(slab-magic): release; everything above, for who finds the slab by a stray address */
     emp_store_release(&slab->magic, EMP_SLAB_MAGIC);
     return true;
@@ -124,7 +126,7 @@ void emp_slab_set_owner(struct emp_slab *slab, uint8_t owner)
     /* order(slab-owner): release; what holders of the old owner's lock wrote, for the new
        holders */
     emp_store_release(&slab->owner, owner);
-    slab_write_tags(slab, slab_tag(slab));
+    slab_write_tags(slab, slab_tag(slab, owner));
 }
 
 unsigned emp_slab_count(struct emp_slab *slab)
@@ -289,7 +291,7 @@ const char *emp_slab_audit(const struct emp_slab *slab)
     if (slab->free_count > slab->slots || slab->slots > info->geometry.slots) {
         return "counts out of range";
     }
-    if (emp_arena.tags[emp_slab_number(slab)] != slab_tag(slab)) {
+    if (emp_arena.tags[emp_slab_number(slab)] != slab_tag(slab, slab->owner)) {
         return "tag differs from the descriptor";
     }
     if (slab->list == EMP_LIST_FULL && slab->free_count != 0 && emp_inbox_is_quiet(&slab->inbox)) {

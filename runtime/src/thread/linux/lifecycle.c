@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "sync/atomic.h"
+#include "sync/claim.h"
 #include "thread/linux/futex.h"
 #include "thread/thread_fault.h"
 
@@ -35,7 +35,7 @@ _Static_assert(EXIT_DONE <= PTHREAD_DESTRUCTOR_ITERATIONS, "the C library offers
 
 /* What a new thread has to know; states: free, taken by a spawner, free again after the copy. */
 struct spawn_slot {
-    uint32_t taken; /* atomic: spawn-slot */
+    uint32_t taken; /* atomic: claim */
     void (*body)(void *arg);
     void *arg;
     char name[NAME_BYTES];
@@ -86,8 +86,7 @@ static void lifecycle_in_child(void)
 {
     const int saved_errno = errno;
     for (unsigned i = 0; i < SPAWN_SLOTS; i++) {
-        /* order(spawn-slot): relaxed; the child has one thread */
-        emp_store_relaxed(&spawn_slots[i].taken, 0u);
+        emp_claim_reset_in_child(&spawn_slots[i].taken);
     }
     fork_hooks.child();
     errno = saved_errno;
@@ -123,9 +122,7 @@ bool emp_lifecycle_attach(void *arg)
 static struct spawn_slot *spawn_slot_take(void)
 {
     for (unsigned i = 0; i < SPAWN_SLOTS; i++) {
-        uint32_t expected = 0;
-        /* order(spawn-slot): acquire; the last user has finished reading */
-        if (emp_cas_acquire(&spawn_slots[i].taken, &expected, 1u)) {
+        if (emp_claim_take(&spawn_slots[i].taken)) {
             return &spawn_slots[i];
         }
     }
@@ -134,8 +131,7 @@ static struct spawn_slot *spawn_slot_take(void)
 
 static void spawn_slot_give_back(struct spawn_slot *slot)
 {
-    /* order(spawn-slot): release; reading is finished before another spawner writes */
-    emp_store_release(&slot->taken, 0u);
+    emp_claim_give_back(&slot->taken);
 }
 
 static void *spawn_entry(void *opaque)
