@@ -18,6 +18,7 @@ static struct emp_mutex lock; /* the span's */
 static uint16_t word;         /* atomic: parked-word */
 static uint64_t hint;         /* atomic: shelf-hint. 0: nobody was told of a parked run */
 static uint32_t content;      /* plain: belongs to the run's owner */
+static uint32_t length;       /* plain: as content. pages that the run really has */
 static uint32_t parkings;     /* atomic: that succeeded */
 static uint32_t pickings;     /* atomic: picks and reclaims that succeeded */
 static bool is_free;          /* under the lock: the pages are no run */
@@ -29,6 +30,7 @@ static void set_up(void)
     emp_mutex_init(&lock, EMP_RANK_SPAN);
     hint = 0;
     content = 0;
+    length = PAGES;
     parkings = 0;
     pickings = 0;
     is_free = false;
@@ -72,14 +74,21 @@ static void free_run(void)
     (void)park();
 }
 
-static bool pick(void)
+/* Picks up a run of so many pages; whoever wanted them relies on their number. */
+static bool pick_of(uint32_t pages)
 {
-    if (!emp_parked_pick(&word, PAGES, false)) {
+    if (!emp_parked_pick(&word, pages, false)) {
         return false;
     }
     emp_fetch_add_relaxed(&pickings, 1);
     use();
+    model_assert(length == pages);
     return true;
+}
+
+static bool pick(void)
+{
+    return pick_of(PAGES);
 }
 
 /* Picks by what a shelf says, which may be old. */
@@ -156,6 +165,7 @@ static void reclaim_and_begin(void)
     emp_mutex_unlock(&lock);
     if (is_mine) {
         use();
+        length = PAGES_NEXT;
         model_assert(park());
     }
 }
@@ -181,15 +191,13 @@ static void change_and_park(void)
     model_assert(seen == PAGES && emp_parked_change(&word, seen, PAGES_NEXT));
     emp_mutex_unlock(&lock);
     use();
+    length = PAGES_NEXT;
     model_assert(park());
 }
 
 static void pick_next(void)
 {
-    if (emp_parked_pick(&word, PAGES_NEXT, false)) {
-        emp_fetch_add_relaxed(&pickings, 1);
-        use();
-    }
+    (void)pick_of(PAGES_NEXT);
 }
 
 /* In use, parked or none; parked once per use, and picked up once per parking. */

@@ -31,17 +31,35 @@ static struct emp_shard_class *class_of(uint32_t shard)
     return &emp_shards[shard]->classes[WORLD_CLASS];
 }
 
-/* Frees a block as emp_fast_give does: its state, then a look whether the slab is quiet. */
-static void free_block(unsigned slot)
+static void release_block(unsigned slot)
 {
     struct emp_slab *found = NULL;
     block[slot]++;
     frees[slot]++;
     const bool done = emp_slab_release(emp_arena.slab_descriptors, (uintptr_t)slot * 4096u, &found);
     model_assert(done && found == slab);
-    if (emp_inbox_is_quiet(&found->inbox)) {
-        emp_shard_notify(found);
+}
+
+static void announce(void)
+{
+    if (emp_inbox_is_quiet(&slab->inbox)) {
+        emp_shard_notify(slab);
     }
+}
+
+/* Frees a block as emp_fast_give does: its state, then a look whether the slab is quiet. */
+static void free_block(unsigned slot)
+{
+    release_block(slot);
+    announce();
+}
+
+/* The same with the fence that the product's releasers do not pay for. */
+static void free_block_0_fenced(void)
+{
+    release_block(0);
+    emp_fence_seq_cst();
+    announce();
 }
 
 static void free_block_0(void)
@@ -175,6 +193,14 @@ static void set_up_offered(void)
     model_assert(emp_ring_push(emp_rings[WORLD_CLASS], (uint32_t)emp_slab_number(slab) + 1));
 }
 
+/* The slab was on offer when it became full: its number is still in the ring. */
+static void set_up_quiet_offered(void)
+{
+    set_up_quiet();
+    slab->offered = 1;
+    model_assert(emp_ring_push(emp_rings[WORLD_CLASS], (uint32_t)emp_slab_number(slab) + 1));
+}
+
 /* Every block that came back was taken or is free. */
 static void blocks_accounted(void)
 {
@@ -216,6 +242,14 @@ static void next_release_tells(void)
             model_assert(!is_quiet || emp_shards[slab->owner]->inbox == item);
         }
     }
+    count_finds_all();
+}
+
+/* Nothing was missed: what is free in a slab that is quiet was told of. */
+static void nothing_missed(void)
+{
+    drain_0();
+    model_assert(slab->inbox.told == 1 || world_free(slab) == 0);
     count_finds_all();
 }
 
@@ -370,6 +404,13 @@ const struct model_case protocol_slab[] = {
      .set_up = set_up_one,
      .thread = {free_block_0, refill_0_twice},
      .finish = next_release_tells},
+    {.name = "slab/quiet-fenced",
+     .is_protocol = true,
+     .rereads = REREADS,
+     .property = "with a fence between a releaser's store and its look the second look misses none",
+     .set_up = set_up_listed,
+     .thread = {free_block_0_fenced, refill_0},
+     .finish = nothing_missed},
     {.name = "slab/quiet-two",
      .is_protocol = true,
      .rereads = REREADS,
@@ -429,6 +470,13 @@ const struct model_case protocol_slab[] = {
      .thread = {free_block_0, free_block_1, adopt_and_refill},
      .finish = count_finds_all,
      .is_long = true},
+    {.name = "slab/full-offer",
+     .is_protocol = true,
+     .rereads = REREADS,
+     .property = "a full slab is not adopted by an old offer: its link may be on its way",
+     .set_up = set_up_quiet_offered,
+     .thread = {free_block_0, adopt_and_refill},
+     .finish = count_finds_all},
     {.name = "slab/two-holders",
      .is_protocol = true,
      .rereads = REREADS,
