@@ -1,6 +1,6 @@
 /*
- * What: harnesses of sync/parked_word.h: a run that is parked, picked up by who was told of it, aged
- *       and reclaimed by a collector, changed and ended under the lock of the map.
+ * What: harnesses of sync/parked_word.h: a run that is parked, picked up by who was told of it,
+ *       aged and reclaimed by a collector, changed and ended under the lock of the map.
  * How:  the run's content is plain memory that only its owner may touch: two owners, or one that
  *       misses the last one's writes, are a race. Owners are counted besides.
  * Design: [sync.proto.parked-word] [span.proto.shelf]

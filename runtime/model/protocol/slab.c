@@ -1,7 +1,7 @@
 /*
- * What: harnesses of slab/slab.c and global/shard.c as they stand: frees against the holder, against
- *       a count, against a change of owner, against the end of a slab and its unit's next life, and
- *       purging against reuse and a second free.
+ * What: harnesses of slab/slab.c and global/shard.c as they stand: frees against the holder, a
+ *       count, a change of owner, the end of a slab and its unit's next life; purging against reuse
+ *       and a second free.
  * How:  world.c makes shards and a slab of two blocks; blocks are plain memory, so that a block
  *       with two holders, or a holder that misses its last one, is a race.
  * Design: [slab.proto.owner] [slab.inv.counts] [global.proto.shard] [global.proto.count]

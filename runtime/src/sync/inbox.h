@@ -43,7 +43,7 @@ static inline bool emp_inbox_is_quiet(const struct emp_inbox_link *link)
 /* Marks the item; true when the caller must push it, or list it if it is the taker. */
 static inline bool emp_inbox_mark(struct emp_inbox_link *link)
 {
-    /* order(inbox-told): acquire; pairs with emp_inbox_quiet. The push publishes what is to be seen */
+    /* order(inbox-told): acquire; pairs with emp_inbox_quiet; what is to be seen is the push's */
     return emp_exchange_acquire(&link->told, 1) == 0;
 }
 

@@ -60,7 +60,7 @@ static inline bool emp_parked_change(uint16_t *word, uint32_t seen, uint32_t to)
 {
     uint16_t expected = (uint16_t)seen;
 
-    /* order(parked-word): acquire; what the user before wrote; an aged word passes it on to a pick */
+    /* order(parked-word): acquire; what the user before wrote; an aged word passes it on */
     return emp_cas_acquire(word, &expected, (uint16_t)to);
 }
 
