@@ -55,7 +55,7 @@ static void take_word(struct take_state *take, struct emp_shard_class *state, st
     take->count += got;
 }
 
-/* Takes from one slab, lowest address first: its last pages stay untouched while they can. Holder. */
+/* Takes from one slab, lowest address first: its last pages stay untouched while they can. */
 static void take_slab(struct take_state *take, struct emp_shard_class *state, struct emp_slab *slab)
 {
     unsigned words = emp_classes[slab->class_id].words;

@@ -37,8 +37,8 @@ static struct emp_slab *slab_make(uint32_t class_id, uint16_t slots)
         const struct emp_bitmap_geometry *geometry = &emp_classes[class_id].geometry;
 
         emp_slab_at(unit + u)->states = emp_slab_at(unit)->states;
-        emp_slab_at(unit + u)->guard = (struct emp_slab_guard){geometry->slab_mask, geometry->size,
-                                                               geometry->reciprocal};
+        emp_slab_at(unit + u)->guard =
+            (struct emp_slab_guard){geometry->slab_mask, geometry->size, geometry->reciprocal};
     }
     return emp_slab_at(unit);
 }
@@ -126,7 +126,9 @@ static void the_first_eight_bytes_behind_a_request_are_watched(void **state)
         struct emp_slab *slab = slab_make(classes[i], 2);
         size_t size = emp_classes[classes[i]].geometry.size;
 
-        for (size_t requested = size > 600 ? size - EMP_GUARD_SLACK_MAX : 1; requested < size; requested++) {
+        size_t least = size > 600 ? size - EMP_GUARD_SLACK_MAX : 1;
+
+        for (size_t requested = least; requested < size; requested++) {
             for (size_t behind = 0; requested + behind < size; behind++) {
                 assert_true(is_watched(block_at(slab, 1), requested, behind) == (behind < 8));
             }
@@ -149,7 +151,9 @@ static void what_is_inside_a_request_is_left_as_it_was(void **state)
             emp_block_guard_begin(block, requested);
             size_t usable = emp_block_guard_usable(block, &fault);
 
-            assert_int_equal(usable, requested + EMP_GUARD_SLACK_MAX < size ? size - EMP_GUARD_SLACK_MAX : requested);
+            assert_int_equal(usable, requested + EMP_GUARD_SLACK_MAX < size
+                                         ? size - EMP_GUARD_SLACK_MAX
+                                         : requested);
             for (size_t at = 0; at < requested; at++) {
                 assert_int_equal(block[at], 0x5a);
             }
