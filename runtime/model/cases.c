@@ -14,6 +14,7 @@ const struct model_case *const model_groups[] = {
     bug_waiting,
     bug_lifetime,
     protocol_words,
+    protocol_parked,
     protocol_ring,
     protocol_mutex,
     protocol_callback,

@@ -15,6 +15,7 @@ extern const struct model_case bug_structures[];
 extern const struct model_case bug_waiting[];
 extern const struct model_case bug_lifetime[];
 extern const struct model_case protocol_words[];
+extern const struct model_case protocol_parked[];
 extern const struct model_case protocol_ring[];
 extern const struct model_case protocol_mutex[];
 extern const struct model_case protocol_callback[];

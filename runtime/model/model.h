@@ -92,7 +92,6 @@ unsigned model_self(void);
 #define emp_fetch_add_release(p, v) MODEL_RMW(p, v, ADD, RELEASE)
 #define emp_fetch_sub_release(p, v) MODEL_RMW(p, v, SUB, RELEASE)
 #define emp_cas_seq_cst(p, e, v)    MODEL_CAS(p, e, v, SEQ_CST, SEQ_CST)
-#define emp_fence_acquire()         MODEL_FENCE(ACQUIRE)
 #define emp_fence_release()         MODEL_FENCE(RELEASE)
 #define emp_fence_acq_rel()         MODEL_FENCE(ACQ_REL)
 

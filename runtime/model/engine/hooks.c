@@ -7,6 +7,8 @@
  */
 #include "engine/engine.h"
 
+#include <string.h>
+
 #define CALLER() __builtin_return_address(0)
 
 #define PLAIN_HOOK(name, bytes, is_write)                  \
@@ -38,6 +40,7 @@ PLAIN_HOOK(__tsan_unaligned_write16, 16, true)
 void __tsan_read_range(void *place, unsigned long bytes);
 void __tsan_write_range(void *place, unsigned long bytes);
 void __tsan_init(void);
+void *model_memset(void *place, int value, unsigned long bytes);
 void __tsan_func_entry(void *caller);
 void __tsan_func_exit(void);
 
@@ -49,6 +52,15 @@ void __tsan_read_range(void *place, unsigned long bytes)
 void __tsan_write_range(void *place, unsigned long bytes)
 {
     model_plain(place, (uint32_t)bytes, true, CALLER());
+}
+
+/* The compiler leaves no hook at a call of memset: the code under test calls this one. */
+void *model_memset(void *place, int value, unsigned long bytes)
+{
+    if (bytes != 0) {
+        model_plain(place, (uint32_t)bytes, true, CALLER());
+    }
+    return memset(place, value, bytes);
 }
 
 void __tsan_init(void)

@@ -13,11 +13,11 @@
 #include "thread/cpu.h"
 #include "thread/linux/futex.h"
 
-#define META_WORDS 16u /* words of one slab's bitmaps: two lines */
+static uint64_t gather(const uint8_t *states);
 
 struct emp_arena emp_arena;
 struct emp_class emp_classes[EMP_BINS];
-struct emp_bitmap_ops emp_bitmap_ops = {.name = "c", .find_nonzero = emp_bitmap_find_nonzero_c};
+struct emp_bitmap_ops emp_bitmap_ops = {.name = "c", .gather = gather};
 
 uint32_t world_block[WORLD_UNITS][WORLD_SLOTS];
 
@@ -25,9 +25,22 @@ static struct emp_slab descriptors[WORLD_UNITS];
 static uint32_t tags[WORLD_UNITS];
 static struct emp_shard shards[WORLD_SHARDS];
 static struct emp_ring rings[WORLD_CLASS + 1];
-static uint64_t meta[WORLD_UNITS + 1][META_WORDS];
+static uint8_t meta[WORLD_UNITS + 1][EMP_LINE_BYTES] __attribute__((aligned(EMP_LINE_BYTES)));
 static unsigned meta_used; /* blocks handed out; none comes back, so that no content is old */
 static unsigned cpus;
+
+/*
+ * emp_bitmap_gather_c without the states that are NONE, which never change: 62 loads a word that
+ * would only fill the execution. slot-state/gather runs the product's own.
+ */
+static uint64_t gather(const uint8_t *states)
+{
+    uint64_t word = 0;
+    for (unsigned i = 0; i < WORLD_SLOTS; i++) {
+        word |= (uint64_t)emp_slot_is_free(&states[i]) << i;
+    }
+    return word;
+}
 
 unsigned emp_cpu_count(void)
 {
@@ -83,7 +96,7 @@ void emp_lock_rank_forget(const struct emp_mutex *mutex)
     (void)mutex;
 }
 
-void *emp_meta_alloc(size_t bytes)
+void *emp_meta_alloc_uncleared(size_t bytes)
 {
     model_assert(bytes <= sizeof meta[0] && meta_used < WORLD_UNITS + 1);
     return meta[meta_used++];
@@ -108,6 +121,7 @@ static void shard_set_up(uint32_t index)
     emp_mutex_init(&shard->lock, EMP_RANK_SHARD);
     shard->index = index;
     shard->inbox = 0;
+    shard->grown = 0;
     memset(&shard->classes[WORLD_CLASS], 0, sizeof shard->classes[0]);
     emp_shards[index] = shard;
 }
@@ -125,8 +139,7 @@ void world_set_up(void)
     emp_arena.tags = tags;
     emp_arena.slab_descriptors = (char *)descriptors;
     info->geometry.arena_base = emp_arena.base;
-    info->geometry.size = 4096;
-    info->geometry.slots = WORLD_SLOTS;
+    info->geometry = emp_bitmap_geometry_make(emp_arena.base, EMP_UNIT_BYTES, 4096);
     info->words = 1;
     info->units = 1;
     emp_shard_count = WORLD_SHARDS;
@@ -137,26 +150,61 @@ void world_set_up(void)
     }
 }
 
-struct emp_slab *world_slab(size_t unit, uint8_t owner)
+struct emp_slab *world_slab(size_t unit, uint8_t owner, uint64_t used)
 {
     struct emp_slab *const slab = emp_slab_at(unit);
-    struct emp_shard_class *const state = &shards[owner].classes[WORLD_CLASS];
     const bool made = emp_slab_create(unit, WORLD_CLASS, owner, WORLD_SLOTS);
     model_assert(made);
-    slab->free[0] = 0;
-    slab->free_count = 0;
-    emp_shard_link(state, slab);
+    emp_slab_take_bits(slab, 0, used);
+    slab->free_count = (uint16_t)(WORLD_SLOTS - (unsigned)__builtin_popcountll(used));
+    world_link(slab);
     return slab;
 }
 
-void world_drain(uint32_t shard)
+void world_link(struct emp_slab *slab)
 {
-    emp_mutex_lock(&shards[shard].lock);
-    (void)emp_shard_drain_inbox(&shards[shard]);
-    emp_mutex_unlock(&shards[shard].lock);
+    struct emp_shard_class *const state = &shards[slab->owner].classes[WORLD_CLASS];
+    state->slots += slab->slots;
+    state->free_blocks += slab->free_count;
+    emp_shard_link(state, slab);
 }
 
-uint64_t world_bits(const struct emp_slab *slab)
+void world_recount(void)
 {
-    return slab->free[0] | slab->remote[0];
+    for (uint32_t i = 0; i < WORLD_SHARDS; i++) {
+        emp_shard_recount_all(&shards[i], WORLD_CLASS);
+    }
+}
+
+uint64_t world_free(const struct emp_slab *slab)
+{
+    return gather(slab->states);
+}
+
+/* Sums of one shard, of which the slab is the only one that may be its own. */
+static void audit_shard(const struct emp_shard *shard, const struct emp_slab *slab)
+{
+    const struct emp_shard_class *const state = &shard->classes[WORLD_CLASS];
+    const uint32_t item = (uint32_t)emp_slab_number(slab) + 1;
+    const bool is_owner = slab->owner == shard->index;
+    for (unsigned list = 0; list < EMP_LIST_COUNT; list++) {
+        const uint32_t expected = is_owner && slab->list == list ? item : 0;
+        model_assert(state->list[list] == expected && state->tail[list] == expected);
+    }
+    model_assert(state->slots == (is_owner ? slab->slots : 0));
+    model_assert(state->free_blocks == (is_owner ? slab->free_count : 0));
+    model_assert(state->open_count == (is_owner && slab->list < EMP_LIST_OPEN));
+    model_assert(state->full_count == (is_owner && slab->list == EMP_LIST_FULL));
+}
+
+void world_audit(const struct emp_slab *slab)
+{
+    const char *const broken = emp_slab_audit(slab);
+    model_assert(broken == NULL);
+    for (uint32_t i = 0; i < WORLD_SHARDS; i++) {
+        audit_shard(&shards[i], slab);
+    }
+    for (unsigned i = WORLD_SLOTS; i < EMP_WORD_BITS; i++) {
+        model_assert(slab->states[i] == EMP_SLOT_NONE);
+    }
 }

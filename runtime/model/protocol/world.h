@@ -26,13 +26,19 @@ void world_set_up(void);
 /* Processors that emp_cpu_count tells of; more than one lets a mutex spin. */
 void world_set_cpus(unsigned count);
 
-/* A slab on a unit, linked at its shard, all its blocks taken; for set_up. */
-struct emp_slab *world_slab(size_t unit, uint8_t owner);
+/* A slab on a unit, listed at its shard, those of `used` with the program; for set_up. */
+struct emp_slab *world_slab(size_t unit, uint8_t owner, uint64_t used);
 
-/* Takes the lock of a shard, drains its inbox, gives the lock back. */
-void world_drain(uint32_t shard);
+/* Lists a slab that is detached at its owner, which then has its slots; holder. */
+void world_link(struct emp_slab *slab);
 
-/* Bits of a slab that are free or published. */
-uint64_t world_bits(const struct emp_slab *slab);
+/* Empties the inboxes of both shards and counts their slabs. */
+void world_recount(void);
+
+/* The free slots of a slab, as bits. */
+uint64_t world_free(const struct emp_slab *slab);
+
+/* Lists, sums and states, where the slab is the only one; for finish. */
+void world_audit(const struct emp_slab *slab);
 
 #endif

@@ -10,8 +10,9 @@
  *   while it is 1 nobody pushes. I2 who releases a slot looks at told after it; the taker looks at
  *   the slots once more after it turned told to 0.
  * Linearisation: the exchange of told; the compare-and-swap of head; the exchange of head.
- * Order table: inbox-told: the taker's store and its second look are ordered by a full fence;
- *   inbox-head: push releases the link, take acquires it.
+ * Order table: inbox-told: quiet releases the owner and the link, mark acquires them; the taker's
+ *   store and its second look are ordered by a full fence. inbox-head: push releases the link, take
+ *   acquires it.
  * Progress: push lock-free, take wait-free. ABA: none, the taker removes all nodes at once.
  * Does not promise: that every release is announced. A releaser pays for no fence, so its look at
  *   told may come before its slot is seen; that slab waits for its next release, for a count by
@@ -42,8 +43,8 @@ static inline bool emp_inbox_is_quiet(const struct emp_inbox_link *link)
 /* Marks the item; true when the caller must push it, or list it if it is the taker. */
 static inline bool emp_inbox_mark(struct emp_inbox_link *link)
 {
-    /* order(inbox-told): acq_rel; the slots released before are seen by who finds the mark set */
-    return emp_exchange_acq_rel(&link->told, 1) == 0;
+    /* order(inbox-told): acquire; pairs with emp_inbox_quiet. The push publishes what is to be seen */
+    return emp_exchange_acquire(&link->told, 1) == 0;
 }
 
 /* Pushes a marked item; item numbers are never 0. */
@@ -80,8 +81,8 @@ static inline uint32_t emp_inbox_next(const struct emp_inbox_link *link)
 /* The taker found nothing in the item: from now on releases are told. It must look once more. */
 static inline void emp_inbox_quiet(struct emp_inbox_link *link)
 {
-    /* order(inbox-told): relaxed; the fence below orders it before the second look, see I2 */
-    emp_store_relaxed(&link->told, 0);
+    /* order(inbox-told): release; who marks it next sees the owner, and the link that was taken */
+    emp_store_release(&link->told, 0);
     /* order(inbox-told): seq_cst; a release before a look that found told set is seen from here */
     emp_fence_seq_cst();
 }

@@ -60,8 +60,8 @@ static inline bool emp_parked_change(uint16_t *word, uint32_t seen, uint32_t to)
 {
     uint16_t expected = (uint16_t)seen;
 
-    /* order(parked-word): acq_rel; the users before and after, whichever way it goes */
-    return emp_cas_acq_rel(word, &expected, (uint16_t)to);
+    /* order(parked-word): acquire; what the user before wrote; an aged word passes it on to a pick */
+    return emp_cas_acquire(word, &expected, (uint16_t)to);
 }
 
 /* Sets a thing in use aside; false: somebody else did, or it is not in use. */

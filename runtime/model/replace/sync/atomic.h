@@ -35,6 +35,7 @@
 #define emp_cas_release(p, e, v) MODEL_CAS(p, e, v, RELEASE, RELAXED)
 #define emp_cas_acq_rel(p, e, v) MODEL_CAS(p, e, v, ACQ_REL, ACQUIRE)
 
+#define emp_fence_acquire() MODEL_FENCE(ACQUIRE)
 #define emp_fence_seq_cst() MODEL_FENCE(SEQ_CST)
 
 #endif
