@@ -3,8 +3,9 @@
  *       without an announcement is found by a round of maintenance and by the last try before a
  *       refill fails; a slab on its way through the inbox is neither listed twice nor forgotten,
  *       also by a forked child; blocks that come back in the middle of a round do not upset the
- *       sums; a shard that has grown ends slabs that became empty unnoticed; a round leaves as many
- *       blocks resident as a class is to keep.
+ *       sums; a shard that has grown ends slabs that became empty unnoticed, but for those of pools;
+ *       a slab that was adopted when no free block of it was known is found again; a round leaves as
+ *       many blocks resident as a class is to keep, and no slab that has no memory.
  * How:   the global room alone, two shards; lost announcements are made by hand. After every test
  *       the lists, counts and states of every shard agree.
  * Design: [global.proto.count] [global.proto.tick] [global.inv.lists] [global.inv.exact]
@@ -21,6 +22,7 @@
 #include "base/bits.h"
 #include "global/budget.h"
 #include "global/central.h"
+#include "monitor/stopwatch.h"
 #include "slab/size_class.h"
 #include "span/unit.h"
 #include "support/central_room.h"
@@ -80,6 +82,14 @@ static void a_round_finds_what_was_freed_unannounced(void **state)
     give(class_id, 0, slots + 1);
 }
 
+/* Failures in a row count for an eighth of the time: as if so much time had passed. */
+static void let_the_next_failure_count(uint32_t class_id)
+{
+    for (uint32_t s = 0; s < emp_shard_count; s++) {
+        emp_shards[s]->classes[class_id].count_again_us = emp_stopwatch_us();
+    }
+}
+
 static void the_last_try_finds_what_was_freed_unannounced(void **state)
 {
     const uint32_t class_id = emp_size_class_of(30000);
@@ -101,12 +111,50 @@ static void the_last_try_finds_what_was_freed_unannounced(void **state)
     for (unsigned from = 0; from < 2; from++) { /* wherever the thread is that needs it */
         (void)central_go_to(from);
         free_unannounced(class_id, blocks[5]);
+        let_the_next_failure_count(class_id);
         assert_int_equal(emp_central_take(class_id, out, 1, &home, &note), 1);
         assert_ptr_equal(out[0], blocks[5]);
         assert_int_equal(emp_central_take(class_id, out, 1, &home, &note), 0);
     }
     assert_int_equal(emp_budgets[class_id].failures, failures + 2);
     (void)central_go_to(0);
+    give(class_id, 0, slots);
+    emp_budgets[class_id].limit = 0;
+}
+
+/* Counting all slabs before each of many failures would be all that a program does. */
+static void failures_in_a_row_do_not_count_each_time(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(30000);
+    const unsigned slots = emp_classes[class_id].geometry.slots;
+    struct emp_central_note note = {0};
+    void *out[EMP_TAKE_ROOM];
+    uint32_t home = 0;
+
+    (void)state;
+    uint32_t shard = central_go_to(0);
+    struct emp_shard_class *class_state = &emp_shards[shard]->classes[class_id];
+
+    emp_budgets[class_id].limit = slots;
+    take(class_id, 0, slots);
+    const struct emp_slab *slab = central_slab(class_id, blocks[0]);
+    uint32_t begin_us = emp_stopwatch_us();
+
+    assert_int_equal(emp_central_take(class_id, out, 1, &home, &note), 0);
+    uint32_t counted = slab->counted;
+    uint32_t pause_us = class_state->count_again_us - begin_us;
+    uint32_t taken_us = emp_stopwatch_us() - begin_us;
+
+    assert_true(counted != 0);
+    assert_true(pause_us <= 9 * taken_us + 9);
+    free_unannounced(class_id, blocks[5]);
+    class_state->count_again_us = emp_stopwatch_us() + 1000000000u; /* in the middle of a pause */
+    assert_int_equal(emp_central_take(class_id, out, 1, &home, &note), 0);
+    assert_int_equal(slab->counted, counted);
+    let_the_next_failure_count(class_id);
+    assert_int_equal(emp_central_take(class_id, out, 1, &home, &note), 1);
+    assert_ptr_equal(out[0], blocks[5]);
+    assert_int_not_equal(slab->counted, counted);
     give(class_id, 0, slots);
     emp_budgets[class_id].limit = 0;
 }
@@ -262,6 +310,122 @@ static void a_shard_that_has_grown_ends_what_became_empty_unnoticed(void **state
     give(other, 0, 1);
 }
 
+/* A pool may be destroyed meanwhile, which looks at its slabs with no more than the pools lock. */
+static void a_shard_that_has_grown_leaves_slabs_of_pools_alone(void **state)
+{
+    const uint32_t class_id = EMP_POOL_CLASS_FIRST + 3;
+    const uint32_t other = emp_size_class_of(24);
+    const unsigned slabs = 70;
+
+    (void)state;
+    uint32_t home = central_go_to(0);
+    const struct emp_shard_class *class_state = &emp_shards[home]->classes[class_id];
+
+    emp_size_class_define(class_id, emp_arena.base, 4096);
+    const unsigned slots = emp_classes[class_id].geometry.slots;
+
+    (void)tick(true);
+    take(class_id, 0, slabs * slots);
+    give(class_id, 0, slabs * slots);
+    const struct emp_slab *slab = central_slab(class_id, blocks[0]);
+    uint32_t counted = slab->counted;
+
+    emp_shards[home]->grown = 64;
+    emp_shards[home]->collect_at = 64;
+    take(other, 0, 1);
+    assert_true(emp_shards[home]->grown <= 1); /* there was a collection */
+    assert_int_equal(class_state->given, 0);
+    assert_int_equal(slab->counted, counted);
+    assert_int_equal(emp_budgets[class_id].slots, slabs * slots);
+    assert_int_equal(emp_budgets[class_id].shrinks, 0);
+    give(other, 0, 1);
+    (void)tick(true);
+    assert_int_equal(emp_budgets[class_id].slots, 0);
+    emp_size_class_forget(class_id);
+}
+
+/*
+ * Used up to its last block, and nobody has looked since: it is listed as one of which no free block
+ * is known. Whoever adopts it must list it too: nobody would announce it.
+ */
+static void an_adopted_slab_without_a_known_free_block_is_found_again(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(2048);
+    const unsigned slots = emp_classes[class_id].geometry.slots;
+
+    (void)state;
+    (void)central_go_to(0);
+    (void)tick(true);
+    take(class_id, 0, slots);
+    struct emp_slab *slab = central_slab(class_id, blocks[0]);
+
+    assert_int_equal(slab->free_count, 0);
+    assert_true(slab->list < EMP_LIST_OPEN);
+    uint32_t other = central_go_to(1);
+
+    assert_true(emp_central_adopt(class_id, other));
+    assert_int_equal(emp_slab_owner(slab), other);
+    assert_int_equal(slab->list, 0);
+    assert_false(emp_inbox_is_quiet(&slab->inbox));
+    uint64_t expansions = emp_budgets[class_id].expansions;
+
+    give(class_id, 0, slots);
+    take(class_id, 0, slots);
+    assert_int_equal(emp_budgets[class_id].expansions, expansions);
+    for (unsigned i = 0; i < slots; i++) {
+        assert_ptr_equal(central_slab(class_id, blocks[i]), slab);
+    }
+    give(class_id, 0, slots);
+    (void)central_go_to(0);
+}
+
+/* Gives all pages of an empty slab back, as a round does, and leaves it where it is. */
+static void purge_by_hand(uint32_t shard, struct emp_slab *slab)
+{
+    struct emp_shard_class *class_state = &emp_shards[shard]->classes[slab->class_id];
+    unsigned news = 0;
+
+    emp_mutex_lock(&emp_shards[shard]->lock);
+    uint64_t pages = emp_slab_free_pages(slab);
+
+    emp_shard_unlink(class_state, slab);
+    assert_int_equal(emp_slab_claim_pages(slab, pages, &news), slab->slots);
+    assert_int_equal(news, 0);
+    assert_int_equal(slab->free_count, 0);
+    emp_slab_restore_pages(slab, pages);
+    emp_shard_link(class_state, slab);
+    assert_int_equal(slab->list, EMP_LIST_EMPTY);
+    emp_mutex_unlock(&emp_shards[shard]->lock);
+}
+
+static void an_empty_slab_without_memory_ends_whatever_is_to_stay(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(512);
+    const unsigned slots = emp_classes[class_id].geometry.slots;
+
+    (void)state;
+    uint32_t home = central_go_to(0);
+
+    (void)tick(true);
+    take(class_id, 0, 2 * slots);
+    central_sort(2 * slots);
+    struct emp_slab *first = central_slab(class_id, blocks[0]);
+    struct emp_slab *second = central_slab(class_id, blocks[slots]);
+
+    give(class_id, 0, 2 * slots);
+    central_recount(class_id);
+    purge_by_hand(home, first);
+    emp_shards[home]->classes[class_id].keep_blocks = 3 * slots; /* more than there is */
+    assert_int_equal(tick(true).slabs_ended, 1);
+    assert_false(emp_slab_exists(first));
+    assert_true(emp_slab_exists(second));
+    assert_int_equal(second->purged_pages, 0);
+    assert_int_equal(emp_budgets[class_id].slots, slots);
+    emp_shards[home]->classes[class_id].keep_blocks = 0;
+    (void)tick(true);
+    assert_int_equal(emp_budgets[class_id].slots, 0);
+}
+
 /* Free blocks whose pages were not given back since they were used. */
 static uint64_t resident_blocks(uint32_t class_id)
 {
@@ -341,10 +505,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_round_finds_what_was_freed_unannounced, central_check),
         cmocka_unit_test_teardown(the_last_try_finds_what_was_freed_unannounced, central_check),
+        cmocka_unit_test_teardown(failures_in_a_row_do_not_count_each_time, central_check),
         cmocka_unit_test_teardown(a_slab_on_its_way_is_listed_once, central_check),
         cmocka_unit_test_teardown(blocks_that_come_back_during_a_round_do_not_upset_the_sums,
                                   central_check),
         cmocka_unit_test_teardown(a_shard_that_has_grown_ends_what_became_empty_unnoticed,
+                                  central_check),
+        cmocka_unit_test_teardown(a_shard_that_has_grown_leaves_slabs_of_pools_alone,
+                                  central_check),
+        cmocka_unit_test_teardown(an_adopted_slab_without_a_known_free_block_is_found_again,
+                                  central_check),
+        cmocka_unit_test_teardown(an_empty_slab_without_memory_ends_whatever_is_to_stay,
                                   central_check),
         cmocka_unit_test_teardown(a_round_leaves_resident_what_a_class_is_to_keep, central_check),
         cmocka_unit_test_teardown(a_child_lists_every_full_slab_with_free_slots, central_check),
