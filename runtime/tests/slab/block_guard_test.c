@@ -109,9 +109,12 @@ static void every_address_of_a_slab_gets_its_answer_and_good_ones_only_once(void
 static bool is_watched(char *block, size_t requested, size_t behind)
 {
     emp_block_guard_begin(block, requested);
+    assert_true(emp_block_guard_is_whole(block));
     block[requested + behind] = (char)(block[requested + behind] ^ 1);
+    bool whole = emp_block_guard_is_whole(block);
     bool seen = emp_block_guard_end(block, true) == EMP_REPORT_CANARY;
 
+    assert_int_equal(whole, !seen);
     if (seen) { /* the block was left alone: it is live */
         block[requested + behind] = (char)(block[requested + behind] ^ 1);
         assert_int_equal(emp_block_guard_end(block, false), EMP_REPORT_COUNT);
