@@ -30,6 +30,11 @@ target_compile_definitions(echomem_flags INTERFACE
 if(ECHOMEM_SANITIZE)
   target_compile_options(echomem_flags INTERFACE -fsanitize=${ECHOMEM_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(echomem_flags INTERFACE -fsanitize=${ECHOMEM_SANITIZE})
+  if(ECHOMEM_SANITIZE MATCHES "thread" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    # The tool does not see fences, and says so. None of ours is what makes a plain access safe: behind an acquire fence
+    # stand vector loads only, and this build has none; the fence of the inbox orders two atomics.
+    target_compile_options(echomem_flags INTERFACE -Wno-tsan)
+  endif()
 endif()
 if(ECHOMEM_FUZZ)
   target_compile_options(echomem_flags INTERFACE -fsanitize=fuzzer-no-link)

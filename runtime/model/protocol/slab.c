@@ -287,7 +287,7 @@ static bool end_and_make_anew(void)
     bool is_ended = false;
     emp_mutex_lock(&emp_shards[0]->lock);
     (void)emp_shard_drain_inbox(emp_shards[0]);
-    emp_shard_recount(class_of(0), slab);
+    (void)emp_shard_recount_some(class_of(0), EMP_LIST_COUNT, ROUND + 1, 64);
     if (slab->list == EMP_LIST_EMPTY) {
         emp_shard_forget(class_of(0), slab);
         is_ended = true;

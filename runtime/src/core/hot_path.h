@@ -11,7 +11,7 @@
 #include "core/runtime.h"
 #include "local/fast_path.h"
 #include "slab/block_guard.h"
-#include "thread/lifecycle.h"
+#include "thread/alone.h"
 
 /*
  * A block of a slab that left the thread's cache for `requested` bytes: its guard begins. Without
@@ -42,7 +42,7 @@ static inline void emp_release_guarded(void *ptr, const char *call, uintptr_t ca
         emp_release_for(ptr, call, caller);
         return;
     }
-    enum emp_report_code fault = emp_block_guard_end(ptr, emp_thread_is_only_one());
+    enum emp_report_code fault = emp_block_guard_end(ptr, emp_thread_is_alone());
 
     if (emp_unlikely(fault != EMP_REPORT_COUNT)) {
         emp_release_faulty(ptr, call, fault);

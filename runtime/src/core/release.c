@@ -351,7 +351,13 @@ static void *resize_in_place(void *ptr, size_t usable, size_t size)
     if (class_id != 0) {
         bool fits = size + EMP_CANARY_BYTES <= emp_classes[class_id].geometry.size;
 
-        return fits && block_fits(class_id, size, 1) ? emp_hand_out(ptr, size) : NULL;
+        if (!fits || !block_fits(class_id, size, 1)) {
+            return NULL;
+        }
+        if (EMP_SECURE && emp_unlikely(!emp_block_guard_is_whole(ptr))) {
+            emp_report_pointer(EMP_REPORT_CANARY, ptr, "realloc"); /* a new end hides it */
+        }
+        return emp_hand_out(ptr, size);
     }
     if (size <= EMP_SLAB_MAX || emp_runtime_annotates) {
         return NULL;

@@ -3,7 +3,8 @@
  *          Before a shard that has grown by an eighth grows further, its slabs are counted, and the
  *          empty ones end: their units serve any class.
  * Owner:   global. Threads: any; the shard's lock for 64 slabs at a time.
- * Cost:    about 50 ns per slab of the shard, once per eighth of growth. Design: [global.proto.count]
+ * Cost:    about 50 ns per slab of the shard, once per eighth of growth.
+ * Design:  [global.proto.count]
  */
 #include "global/central.h"
 #include "global/shard.h"

@@ -15,6 +15,8 @@
 #include "monitor/stopwatch.h"
 #include "sync/atomic.h"
 
+#define EMP_COUNT_PAUSE_US 1000000u /* between two counts before a failure, at most */
+
 /* Where a refill stands. Owner: the refilling thread's stack. */
 struct take_state {
     struct emp_shard *shard;
@@ -55,7 +57,7 @@ static void take_word(struct take_state *take, struct emp_shard_class *state, st
     take->count += got;
 }
 
-/* Takes from one slab, lowest address first: its last pages stay untouched while they can. Holder. */
+/* Takes from one slab, lowest address first: its last pages stay untouched while they can. */
 static void take_slab(struct take_state *take, struct emp_shard_class *state, struct emp_slab *slab)
 {
     unsigned words = emp_classes[slab->class_id].words;
@@ -222,14 +224,19 @@ static void take_count(struct emp_shard *shard, uint32_t class_id)
     uint32_t begin_us = emp_stopwatch_us();
 
     /* order(shard-count): relaxed; a hint, two that count at once do no harm */
-    if ((int32_t)(emp_load_relaxed(&state->count_again_us) - begin_us) > 0) {
+    uint32_t wait_us = emp_load_relaxed(&state->count_again_us) - begin_us;
+
+    if (wait_us != 0 && wait_us <= EMP_COUNT_PAUSE_US) { /* else it is past, or from long ago */
         return;
     }
     emp_shard_recount_all(shard, class_id);
     uint32_t end_us = emp_stopwatch_us();
+    uint32_t pause_us = 8u * (end_us - begin_us);
+
+    pause_us = pause_us > EMP_COUNT_PAUSE_US ? EMP_COUNT_PAUSE_US : pause_us;
 
     /* order(shard-count): relaxed; as above */
-    emp_store_relaxed(&state->count_again_us, end_us + 8u * (end_us - begin_us));
+    emp_store_relaxed(&state->count_again_us, end_us + pause_us);
 }
 
 /* The last try before a failure: what any shard has, waiting for each in turn. */

@@ -1,6 +1,7 @@
 /*
  * Purpose: see shard.h.
- * Owner:   global. Threads: the holder, except notify. Cost: O(1) per link; counting 64 slots in about 2 ns.
+ * Owner:   global. Threads: the holder, except notify. Cost: O(1) per link; a count
+ *          about 2 ns for 64 slots.
  * Design:  [global.proto.shard] [global.inv.lists]
  */
 #include "global/shard.h"
@@ -154,7 +155,8 @@ void emp_shard_quiet(struct emp_shard_class *class_state, struct emp_slab *slab)
     }
 }
 
-void emp_shard_recount(struct emp_shard_class *class_state, struct emp_slab *slab)
+/* Counts a slab, books the news and links it anew by what it has. Holder. */
+static void slab_recount(struct emp_shard_class *class_state, struct emp_slab *slab)
 {
     bool was_full = slab->list == EMP_LIST_FULL;
     bool news = slab_news(class_state, slab);
@@ -184,7 +186,7 @@ bool emp_shard_recount_some(struct emp_shard_class *class_state, unsigned lists,
                 return true;
             }
             slab->counted = round;
-            emp_shard_recount(class_state, slab);
+            slab_recount(class_state, slab);
         }
     }
     return false;
@@ -200,7 +202,7 @@ uint32_t emp_shard_new_round(void)
 
 uint32_t emp_shard_recount_steps(const struct emp_shard_class *class_state, unsigned most)
 {
-    /* Rounds at the same time turn lists under each other: one more than needed, then it is left. */
+    /* Rounds at the same time turn lists under each other: a bound, with some to spare. */
     return (class_state->open_count + class_state->full_count) / most + 2;
 }
 

@@ -81,9 +81,6 @@ void emp_shard_quiet(struct emp_shard_class *class_state, struct emp_slab *slab)
 /* Takes the inbox: every slab in it is open again; returns how many. Holder. */
 unsigned emp_shard_drain_inbox(struct emp_shard *shard);
 
-/* Counts a slab, books the news and links it anew by what it has. Holder. */
-void emp_shard_recount(struct emp_shard_class *class_state, struct emp_slab *slab);
-
 /*
  * Counts up to `most` slabs of the lists below `lists` that this round has not counted yet; true
  * when there are more. Each goes to the end of its list. Holder.
@@ -104,7 +101,7 @@ uint32_t emp_shard_new_round(void);
 void emp_shard_recount_all(struct emp_shard *shard, uint32_t class_id);
 
 /* Tells the owner of a quiet slab that a slot of it is free. Any thread. */
-EMP_COLD void emp_shard_notify(struct emp_slab *slab);
+void emp_shard_notify(struct emp_slab *slab);
 
 /* Announces every full slab with free slots anew; a forked child, which has one thread. */
 void emp_shard_notify_all(size_t unit_limit);

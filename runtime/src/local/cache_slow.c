@@ -98,7 +98,7 @@ static unsigned bin_count(struct emp_cache *cache, uint32_t class_id)
                       emp_cache_base(cache, emp_cache_state(cache, class_id)));
 }
 
-/* Moves the oldest `count` blocks of a bin, at most EMP_GIVE_BATCH, into batch; returns how many. */
+/* Moves the oldest `count` blocks of a bin, EMP_GIVE_BATCH at most, to batch; returns how many. */
 static unsigned bin_pick_oldest(struct emp_cache *cache, uint32_t class_id, unsigned count,
                                 void **batch)
 {
@@ -216,6 +216,11 @@ void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note)
     emp_cache_tick_if_due(cache);
     emp_cache_leave(cache);
     return count != 0 ? out[0] : NULL;
+}
+
+void emp_cache_announce(struct emp_slab *slab)
+{
+    emp_shard_notify(slab);
 }
 
 /* A full bin: the block goes home; one that only overflows keeps little of what it has. */

@@ -8,9 +8,9 @@
 #define EMP_LOCAL_FAST_PATH_H
 
 #include "base/compiler.h"
-#include "global/shard.h"
 #include "local/thread_cache.h"
 #include "slab/size_class.h"
+#include "slab/slab.h"
 #include "sync/atomic.h"
 
 /* Bin at a byte offset of the view. */
@@ -54,7 +54,7 @@ static inline bool emp_fast_give(struct emp_l1 *view, uintptr_t offset)
         return false;
     }
     if (emp_unlikely(emp_inbox_is_quiet(&slab->inbox))) {
-        emp_shard_notify(slab);
+        emp_cache_announce(slab);
     }
     return true;
 }
@@ -66,9 +66,6 @@ static inline bool emp_fast_give(struct emp_l1 *view, uintptr_t offset)
 static inline bool emp_fast_push(struct emp_l1 *view, uint32_t tag, uintptr_t offset, void *ptr)
 {
     struct emp_l1_bin *bin = emp_fast_bin(view, tag & 0xffffu);
-
-    /* one register for the bin, not one computation for each of its words */
-    __asm__("" : "+r"(bin));
     void **top = bin->top;
 
     /* order(bin-limit): relaxed; a lowered limit only means a visit to the slow path */

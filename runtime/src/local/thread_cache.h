@@ -136,6 +136,9 @@ void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note);
    class_id. */
 void emp_cache_free_slow(uint32_t class_id, void *ptr, const char *call);
 
+/* Tells its shard that a slot of a full slab is free. */
+EMP_COLD void emp_cache_announce(struct emp_slab *slab);
+
 /* Gives blocks of a bin of class_id to their slabs; reports what is wrong. No limit on count. */
 void emp_cache_give(uint32_t class_id, void **ptrs, unsigned count, const char *call);
 

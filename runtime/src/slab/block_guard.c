@@ -35,6 +35,15 @@ enum emp_report_code emp_block_guard_fault(const void *ptr)
                                                   : EMP_REPORT_DOUBLE_FREE;
 }
 
+bool emp_block_guard_is_whole(const void *block)
+{
+    uint32_t size = 0;
+    const uint8_t *state = emp_guard_slot((uintptr_t)block, &size);
+
+    /* order(slot-state): relaxed; who holds the block got it from the thread that wrote it */
+    return state == NULL || emp_guard_is_whole((uintptr_t)block + size, emp_load_relaxed(state));
+}
+
 size_t emp_block_guard_usable(const void *ptr, enum emp_report_code *fault)
 {
     uint32_t size = 0;

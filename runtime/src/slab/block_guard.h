@@ -107,6 +107,18 @@ static inline void emp_block_guard_begin(void *block, size_t requested)
                       (uint8_t)(EMP_GUARD_LIVE + slack));
 }
 
+/* False: the canary of a live block with this state, whose slot ends there, was written over. */
+static inline bool emp_guard_is_whole(uintptr_t end, uint8_t state)
+{
+    if (emp_likely(state > EMP_GUARD_LIVE)) {
+        uint64_t mask = 0;
+        const char *place = emp_guard_place(end, state - EMP_GUARD_LIVE, &mask);
+
+        return ((emp_guard_load(place) ^ emp_guard_value(end)) & mask) == 0;
+    }
+    return true;
+}
+
 /* What is wrong with a pointer whose state is not that of a live block. */
 enum emp_report_code emp_block_guard_fault(const void *ptr);
 
@@ -126,13 +138,8 @@ static inline enum emp_report_code emp_block_guard_end(void *ptr, bool alone)
     if (emp_unlikely(found < EMP_GUARD_LIVE)) {
         return emp_block_guard_fault(ptr);
     }
-    if (emp_likely(found > EMP_GUARD_LIVE)) {
-        uint64_t mask = 0;
-        const char *place = emp_guard_place(start + size, found - EMP_GUARD_LIVE, &mask);
-
-        if (emp_unlikely(((emp_guard_load(place) ^ emp_guard_value(start + size)) & mask) != 0)) {
-            return EMP_REPORT_CANARY;
-        }
+    if (emp_unlikely(!emp_guard_is_whole(start + size, found))) {
+        return EMP_REPORT_CANARY;
     }
     if (alone) {
         /* order(slot-state): relaxed; one thread */
@@ -144,6 +151,9 @@ static inline enum emp_report_code emp_block_guard_end(void *ptr, bool alone)
                ? EMP_REPORT_COUNT
                : EMP_REPORT_DOUBLE_FREE;
 }
+
+/* False: something was written behind a live block; to be asked before its end moves. */
+bool emp_block_guard_is_whole(const void *block);
 
 /* Usable bytes of a live block; 0: *fault says what the pointer is instead. */
 size_t emp_block_guard_usable(const void *ptr, enum emp_report_code *fault);

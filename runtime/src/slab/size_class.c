@@ -53,7 +53,7 @@ void emp_size_class_define(uint32_t class_id, uintptr_t arena_base, uint32_t siz
         emp_bitmap_geometry_make(arena_base, (uint32_t)(units * EMP_UNIT_BYTES), size);
     entry->units = (uint8_t)units;
     /* Bytes behind the last slot have a state too: that of no slot. */
-    bool has_rest = entry->geometry.slots * size != units * EMP_UNIT_BYTES;
+    bool has_rest = (size_t)entry->geometry.slots * size != units * EMP_UNIT_BYTES;
 
     entry->words = (uint16_t)((entry->geometry.slots + has_rest + 63u) / 64u);
     /* Not pools: the inlined calls of typed pools do not look where a block is at home. */

@@ -8,7 +8,6 @@
 #define EMP_THREAD_LIFECYCLE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -50,14 +49,5 @@ void emp_lifecycle_wake(uint32_t *word);
 
 /* Identity of the calling thread as the system knows it. */
 uint32_t emp_lifecycle_thread_id(void);
-
-/* Of the C library (2.32 and later): false from before the first other thread is made. */
-extern char __libc_single_threaded __attribute__((weak));
-
-/* True when the calling thread is the only one of the process, so that nobody can race with it. */
-static inline bool emp_thread_is_only_one(void)
-{
-    return &__libc_single_threaded != NULL && __libc_single_threaded != 0;
-}
 
 #endif

@@ -1,7 +1,9 @@
 /*
  * What: the cache of a thread: it comes with the first refill and ends with the thread in whatever
  *       state it is; its bins fill, overflow, are parked, go cold when nobody uses them and hot
- *       when somebody does; blocks of line-sharing classes go home; pool bins open and close.
+ *       when somebody does; a tick leaves a bin that only receives as low as it is; blocks of
+ *       line-sharing classes go home; pool bins open and close; where no slab is, no bin takes a
+ *       block, wherever the arena lies; every visit counts direct frees anew.
  * How:  the local room alone. After every test all blocks are back: free blocks = slots in every
  *       class.
  * Design: [local.proto.cache] [local.inv.sentinel] [local.req.overflow] [local.req.bounded]
@@ -16,6 +18,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
@@ -25,11 +28,13 @@
 #include "slab/size_class.h"
 #include "span/arena.h"
 #include "support/bin_room.h"
+#include "sync/atomic.h"
 #include "thread/lifecycle.h"
 
 #define MANY        3000u
 #define KEPT        8u                /* what a bin keeps that only receives ... */
 #define MANY_PASSES (4u * 64u + 512u) /* ... after so many frees at the latest */
+#define DIRECT      64u               /* direct frees between two visits to the slow path */
 #define TICK_NS     60000000
 #define POOL_CLASS  EMP_POOL_CLASS_FIRST
 #define POOL_ROOM   20u
@@ -68,10 +73,22 @@ static void *alloc(uint32_t class_id)
     return block != NULL ? block : emp_cache_refill(class_id, &note);
 }
 
+/* Class of the slab that a block lies in: one that was lent has another than asked for. */
+static uint32_t class_of(const void *block)
+{
+    uintptr_t unit = ((uintptr_t)block - emp_arena.base) >> EMP_UNIT_SHIFT;
+
+    /* order(slab-tag): relaxed; the block is ours, only the owner in its tag may change */
+    return emp_tag_class(emp_load_relaxed(&emp_arena.tags[unit]));
+}
+
 static void release(uint32_t class_id, void *block)
 {
     if (!emp_fast_free(block)) {
-        emp_cache_free_slow(class_id, block, "test");
+        uint32_t found = class_of(block);
+
+        assert_true(found == class_id || (found > class_id && found <= EMP_SIZE_CLASSES));
+        emp_cache_free_slow(found, block, "test");
     }
 }
 
@@ -88,6 +105,15 @@ static void release_many(uint32_t class_id, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         release(class_id, blocks[i]);
+    }
+}
+
+/* Until the bin has all of its room. */
+static void use_often(uint32_t class_id)
+{
+    for (unsigned round = 0; round < GROW_ROUNDS; round++) {
+        alloc_many(class_id, 1000);
+        release_many(class_id, 1000);
     }
 }
 
@@ -117,6 +143,48 @@ static int all_blocks_are_back(void **state)
         }
     }
     return 0;
+}
+
+/*
+ * Tag 0, no slab, leads to the first bytes of a view. There stands a bin that neither gives nor
+ * takes; were it the view's head, a low address of the arena would pass for a top with room above.
+ */
+static bool keeps_nothing_without_a_slab(struct emp_l1 *view)
+{
+    static struct emp_l1 low;
+    static char nothing_of_ours[16];
+    const struct emp_l1_bin *bin = emp_fast_bin(view, 0);
+
+    if ((const void *)bin == (const void *)&view->arena_base || bin->top[-1] != NULL ||
+        bin->top <= bin->limit || emp_fast_push(view, 0, 64, nothing_of_ours)) {
+        return false;
+    }
+    memcpy(&low, view, offsetof(struct emp_l1, bins));
+    low.arena_base = 0x10000;
+    low.arena_bytes = (uintptr_t)1 << 40;
+    low.direct_left = 1;
+    return !emp_fast_push(&low, 0, 64, nothing_of_ours) && low.direct_left == 1 &&
+           low.none.top == view->none.top && low.none.top[-1] == NULL;
+}
+
+static void without_a_cache_nothing_is_kept_where_no_slab_is(void **state)
+{
+    (void)state;
+    assert_null(emp_cache_of(emp_l1_current()));
+    assert_true(keeps_nothing_without_a_slab(emp_l1_current()));
+}
+
+static void in_a_cache_nothing_is_kept_where_no_slab_is(void **state)
+{
+    (void)state;
+    assert_non_null(emp_cache_of(emp_l1_current()));
+    for (unsigned round = 0; round < 3; round++) {
+        assert_true(keeps_nothing_without_a_slab(emp_l1_current()));
+        emp_cache_poke_all();
+        assert_true(keeps_nothing_without_a_slab(emp_l1_current()));
+        emp_cache_tick();
+        emp_cache_flush("test");
+    }
 }
 
 static void a_cache_comes_with_the_first_refill(void **state)
@@ -189,6 +257,99 @@ static void a_bin_that_only_receives_keeps_little_and_lets_the_rest_pass(void **
     }
     assert_true(emp_cache_count(class_id) > KEPT);
     assert_int_equal(emp_cache_count(class_id), full + KEPT + 1);
+}
+
+/* A poke takes the limit away and the next free restores it: to eight blocks, not to the room. */
+static void a_tick_leaves_a_bin_that_only_receives_as_low_as_it_is(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(160);
+    const unsigned first = MANY_PASSES + 100;
+    const unsigned each = (MANY - first) / 20;
+
+    (void)state;
+    use_often(class_id); /* more room than eight blocks */
+    alloc_many(class_id, MANY);
+    release_many(class_id, first);
+    assert_int_equal(emp_cache_count(class_id), KEPT);
+    for (unsigned i = first; i < MANY; i++) {
+        if (i % each == 0) {
+            emp_cache_poke_all();
+        }
+        release(class_id, blocks[i]);
+        assert_true(emp_cache_count(class_id) <= KEPT);
+    }
+    struct emp_cache *cache = emp_cache_of(emp_l1_current());
+
+    if (bin_room(class_id) != 0) { /* else this thread did not run for a while */
+        assert_true(bin_room(class_id) > KEPT);
+        assert_int_equal(emp_cache_count(class_id), KEPT);
+        assert_ptr_equal(cache->view.bins[class_id].limit,
+                         emp_cache_base(cache, emp_cache_state(cache, class_id)) + KEPT);
+    }
+}
+
+/* Visits with nothing left of the count, as the hit path leaves it, by each way a block can go. */
+static void every_visit_counts_direct_frees_anew(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(240);
+    const uint32_t small = emp_size_class_of(16);
+    const uint32_t wide = emp_size_class_of(9000);
+    struct emp_l1 *view = emp_l1_current();
+    struct emp_cache *cache = emp_cache_of(view);
+    uint32_t home_bit = view->home_bit;
+
+    (void)state;
+    use_often(class_id);
+    alloc_many(class_id, 400);
+    for (unsigned i = 0; i < 400; i++) {
+        if (i == 300) {
+            emp_cache_set_room(cache, class_id, 0); /* cold */
+        }
+        if (i % 10 == 5) {
+            emp_cache_poke_all();
+        }
+        view->direct_left = 0;
+        emp_cache_free_slow(class_of(blocks[i]), blocks[i], "test");
+        assert_int_equal(view->direct_left, DIRECT);
+    }
+    alloc_many(wide, 40);
+    for (unsigned i = 0; i < 40; i++) {
+        view->direct_left = 0;
+        emp_cache_free_slow(class_of(blocks[i]), blocks[i], "test");
+        assert_int_equal(view->direct_left, DIRECT);
+    }
+    alloc_many(small, 40);
+    for (unsigned i = 0; i < 40; i++) { /* as if the thread had moved to another processor */
+        view->home_bit = 0xffff0000u & ~home_bit;
+        view->direct_left = 0;
+        emp_cache_free_slow(class_of(blocks[i]), blocks[i], "test");
+        assert_int_equal(view->direct_left, DIRECT);
+    }
+}
+
+/* Whatever the bins do, the count goes from 64 down to a visit and never past it. */
+static void direct_frees_never_pass_a_visit(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(272);
+    const struct emp_l1 *view = emp_l1_current();
+
+    (void)state;
+    for (unsigned round = 0; round < 10; round++) {
+        unsigned direct = 0;
+
+        alloc_many(class_id, MANY);
+        for (unsigned i = 0; i < MANY; i++) {
+            uint32_t before = view->direct_left;
+
+            if (i % 97 == round) {
+                emp_cache_poke_all();
+            }
+            release(class_id, blocks[i]);
+            assert_in_range(view->direct_left, 1, DIRECT);
+            direct += view->direct_left == before - 1;
+        }
+        assert_true(direct > MANY / 4);
+    }
 }
 
 /* Far more frees than the bin takes, again and again, with pokes in between: nothing is lost. */
@@ -323,6 +484,7 @@ static void a_thread_may_end_in_any_state_and_nothing_is_lost(void **state)
 
 static pthread_key_t late_key;
 static unsigned late_rounds;
+static bool late_keeps; /* a view, of the ending thread or of none, kept what is no block */
 
 /* A destructor of the program that uses the allocator in every round, also after our last one. */
 static void late_destructor(void *arg)
@@ -333,6 +495,7 @@ static void late_destructor(void *arg)
     assert_non_null(block);
     release(class_id, block);
     release(class_id, arg);
+    late_keeps = late_keeps || !keeps_nothing_without_a_slab(emp_l1_current());
     if (++late_rounds < LATE_ROUNDS) {
         pthread_setspecific(late_key, alloc(class_id));
     }
@@ -355,6 +518,7 @@ static void destructors_may_allocate_and_free_after_the_cache_is_gone(void **sta
     assert_int_equal(pthread_create(&thread, NULL, end_late, NULL), 0);
     pthread_join(thread, NULL);
     assert_true(late_rounds > 1);
+    assert_false(late_keeps);
     assert_int_equal(emp_cache_threads(), threads);
     emp_cache_flush("test");
     /*
@@ -482,7 +646,9 @@ static void without_room_every_operation_is_exact(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_a_cache_nothing_is_kept_where_no_slab_is),
         cmocka_unit_test_teardown(a_cache_comes_with_the_first_refill, all_blocks_are_back),
+        cmocka_unit_test_teardown(in_a_cache_nothing_is_kept_where_no_slab_is, all_blocks_are_back),
         cmocka_unit_test_teardown(a_bin_never_holds_more_than_its_room, all_blocks_are_back),
         cmocka_unit_test_teardown(a_bin_that_only_receives_keeps_little_and_lets_the_rest_pass,
                                   all_blocks_are_back),
@@ -499,6 +665,10 @@ int main(void)
         cmocka_unit_test_teardown(the_free_hook_is_called_now_and_then_on_the_free_side,
                                   all_blocks_are_back),
         cmocka_unit_test_teardown(without_room_every_operation_is_exact, all_blocks_are_back),
+        cmocka_unit_test_teardown(a_tick_leaves_a_bin_that_only_receives_as_low_as_it_is,
+                                  all_blocks_are_back),
+        cmocka_unit_test_teardown(every_visit_counts_direct_frees_anew, all_blocks_are_back),
+        cmocka_unit_test_teardown(direct_frees_never_pass_a_visit, all_blocks_are_back),
         cmocka_unit_test(destructors_may_allocate_and_free_after_the_cache_is_gone),
     };
 

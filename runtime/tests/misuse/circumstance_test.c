@@ -1,8 +1,8 @@
 /*
  * What: reports under hard conditions: standard error closed, a stack of 16 KiB, a SIGABRT handler
  *       that allocates, two threads that free the same block, fork between two frees (no misuse),
- *       overflow behind a block (secure build), and the fields that say which class, pool and shard
- *       it was.
+ *       overflow behind a block (secure build), also before a realloc in place, and the fields that
+ *       say which class, pool and shard it was.
  * How:  each in a child.
  * Shows: [core.req.misuse] [monitor.inv.one-write] [slab.req.canary]
  */
@@ -262,6 +262,54 @@ static void an_overflow_by_one_byte_is_reported_by_the_free(void **state)
     }
 }
 
+/* To the same size, which needs no other block, or to one that does. */
+static const size_t resized_to[][2] = {{1, 1},       {24, 20},     {64, 70},    {100, 101},
+                                       {1000, 1000}, {8000, 7900}, {100, 5000}, {30000, 200000}};
+
+static void resize_a_block_that_overflowed(void *arg)
+{
+    const size_t *sizes = arg;
+    char *block = emp_malloc(sizes[0]);
+
+    block[emp_usable_size(block)] = 0;
+    misuse_arm(block);
+    block = emp_realloc(block, sizes[1]);
+    misuse_passed();
+    if (block == NULL) {
+        return;
+    }
+    memset(block, 0x11, emp_usable_size(block));
+    emp_free(block); /* the new end of the block is whole */
+    misuse_notes->stage = emp_audit() == 0 ? MISUSE_SOUND : MISUSE_LEFT;
+}
+
+static void go_on_after_an_overflow(void *arg)
+{
+    (void)emp_option_set("on_error", "continue");
+    resize_a_block_that_overflowed(arg);
+}
+
+static void an_overflow_is_reported_by_the_realloc_that_moves_the_end(void **state)
+{
+    (void)state;
+    if (!EMP_SECURE) {
+        skip();
+    }
+    for (unsigned i = 0; i < sizeof(resized_to) / sizeof(resized_to[0]); i++) {
+        misuse_run(resize_a_block_that_overflowed, (void *)(uintptr_t)resized_to[i]);
+        assert_true(misuse_aborted());
+        assert_int_equal(misuse_ending.writes, 1);
+        misuse_assert_has(misuse_ending.text[0], " error E2001 overflow\n");
+        misuse_assert_has(misuse_ending.text[0], "\n  call:        realloc\n");
+        assert_int_equal(misuse_notes->stage, MISUSE_ARMED);
+        misuse_run(go_on_after_an_overflow, (void *)(uintptr_t)resized_to[i]);
+        assert_true(misuse_survived());
+        assert_int_equal(misuse_ending.writes, 1);
+        misuse_assert_has(misuse_ending.text[0], " error E2001 overflow\n");
+        assert_int_equal(misuse_notes->stage, MISUSE_SOUND);
+    }
+}
+
 static void use_every_byte(void *arg)
 {
     (void)arg;
@@ -293,6 +341,7 @@ int main(void)
         cmocka_unit_test(two_threads_that_free_one_block_are_reported),
         cmocka_unit_test(a_report_names_block_class_pool_and_owner),
         cmocka_unit_test(an_overflow_by_one_byte_is_reported_by_the_free),
+        cmocka_unit_test(an_overflow_is_reported_by_the_realloc_that_moves_the_end),
         cmocka_unit_test(every_usable_byte_may_be_written),
     };
 

@@ -21,7 +21,9 @@
 #include "base/config.h"
 #include "core/advanced_memory_pool.h"
 #include "core/memory_monitor.h"
+#include "core/runtime.h"
 #include "core/typed_pool.h"
+#include "slab/size_class.h"
 #include "span/arena.h"
 #include "support/misuse_child.h"
 
@@ -175,7 +177,7 @@ static void misaligned_in_a_batch(void)
 static void never_allocated_in_a_batch(void)
 {
     uintptr_t slab = (uintptr_t)emp_malloc(64) & ~(uintptr_t)0xffff;
-    uintptr_t block_bytes = emp_good_size(64) + (EMP_SECURE ? 8u : 0u);
+    uintptr_t block_bytes = emp_classes[emp_size_class_of(64 + EMP_CANARY_BYTES)].geometry.size;
 
     wrong_batch((void *)(slab + (0x10000 / block_bytes - 1) * block_bytes));
 }

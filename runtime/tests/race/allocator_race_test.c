@@ -1,7 +1,7 @@
 /*
  * What: the allocator when threads meet: many more threads than processors, threads that end while
- *       others free their blocks, pools that come and go beside maintenance, trees of blocks freed
- *       on the other side, and refills while every shard lock is taken.
+ *       others free their blocks, pools that come and go beside maintenance and beside a heap that
+ *       grows, trees of blocks freed on the other side, and refills while every shard lock is taken.
  * How:  cookies, counts and an audit at the end of each test; under TSan also every missing order.
  */
 #define _GNU_SOURCE
@@ -208,6 +208,55 @@ static void pools_come_and_go_beside_maintenance(void **state)
     assert_int_equal(allocated_bytes(), 0);
 }
 
+#define GROWER_BLOCKS 800u
+
+/* Makes the heap grow by one class after the other, so that shards collect again and again. */
+static void *heap_grower(void *arg)
+{
+    static const size_t sizes[] = {8000, 5000, 3000, 7000, 4000, 6000};
+    void *blocks[GROWER_BLOCKS];
+
+    (void)arg;
+    /* order(test-stop): relaxed; a round more does not matter */
+    for (unsigned round = 0; emp_load_relaxed(&churn_stop) == 0; round++) {
+        for (unsigned i = 0; i < GROWER_BLOCKS; i++) {
+            blocks[i] = emp_malloc(sizes[round % 6]);
+        }
+        for (unsigned i = 0; i < GROWER_BLOCKS; i++) {
+            emp_free(blocks[i]);
+        }
+    }
+    return NULL;
+}
+
+/* A collection looks at slabs of its shard, a destroyed pool ends its own: they must not meet. */
+static void pools_come_and_go_beside_a_heap_that_grows(void **state)
+{
+    pthread_t churners[3];
+    pthread_t growers[2];
+
+    (void)state;
+    wrong = 0;
+    churn_stop = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&growers[i], NULL, heap_grower, NULL), 0);
+    }
+    for (uintptr_t i = 0; i < 3; i++) {
+        assert_int_equal(pthread_create(&churners[i], NULL, pool_churner, (void *)(i + 10)), 0);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        pthread_join(churners[i], NULL);
+    }
+    /* order(test-stop): relaxed; the join orders the rest */
+    emp_store_relaxed(&churn_stop, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        pthread_join(growers[i], NULL);
+    }
+    assert_int_equal(wrong, 0);
+    assert_int_equal(emp_audit(), 0);
+    assert_int_equal(allocated_bytes(), 0);
+}
+
 static void *table_reader(void *arg)
 {
     struct emp_stats stats;
@@ -305,6 +354,7 @@ int main(void)
         cmocka_unit_test(sixty_four_threads_on_few_processors_lose_nothing),
         cmocka_unit_test(blocks_outlive_the_threads_that_made_them),
         cmocka_unit_test(pools_come_and_go_beside_maintenance),
+        cmocka_unit_test(pools_come_and_go_beside_a_heap_that_grows),
         cmocka_unit_test(statistics_and_audits_run_beside_everything),
         cmocka_unit_test(work_goes_on_while_shard_locks_are_taken),
     };

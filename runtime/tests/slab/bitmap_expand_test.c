@@ -1,10 +1,9 @@
 /*
  * What: every variant of the bitmap operations that this processor runs gives the answers of a
- *       naive model and stays inside its output, and the reciprocal division is exact.
+ *       naive model and stays inside its output.
  * How:  exhaustive small patterns, random words of every density from a printed seed, guards behind
- *       the output and around the states, and every offset of a 256 KiB slab for every block size 8..32768 step 8.
+ *       the output and around the states.
  * Shows: [slab.req.bitmap-variants] [slab.req.bitmap-dispatch] [slab.inv.bitmap-room]
- *        [slab.inv.reciprocal]
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -316,32 +315,6 @@ static void next_from_everywhere_finds_the_first_word_and_tells_it(void **state)
 }
 
 /* The arithmetic of the variants once more: 64-bit product, upper half, checked by product. */
-static void reciprocal_division_is_exact_for_every_offset_and_size(void **state)
-{
-    uint64_t wrong_verdicts = 0;
-    uint64_t wrong_slots = 0;
-
-    (void)state;
-    for (uint32_t size = 8; size <= EMP_BITMAP_BLOCK_BYTES_MAX; size += 8) {
-        struct emp_bitmap_geometry g = emp_bitmap_geometry_make(0, EMP_BITMAP_SLAB_BYTES_MAX, size);
-        uint32_t slot = 0;
-        uint32_t within = 0;
-
-        for (uint32_t offset = 0; offset < EMP_BITMAP_SLAB_BYTES_MAX; offset++) {
-            uint32_t index = (uint32_t)(((uint64_t)offset * g.reciprocal) >> 32);
-            bool is_exact = index * size == offset;
-
-            wrong_verdicts += is_exact != (within == 0);
-            wrong_slots += is_exact && index != slot;
-            within++;
-            slot += within == size;
-            within = within == size ? 0 : within;
-        }
-    }
-    assert_int_equal(wrong_verdicts, 0);
-    assert_int_equal(wrong_slots, 0);
-}
-
 static void dispatch_takes_the_vector_variant_where_it_runs(void **state)
 {
     (void)state;
@@ -363,7 +336,6 @@ int main(void)
         cmocka_unit_test(lowest_of_every_count_equals_the_model),
         cmocka_unit_test(gather_of_every_state_at_every_place_equals_the_model),
         cmocka_unit_test(next_from_everywhere_finds_the_first_word_and_tells_it),
-        cmocka_unit_test(reciprocal_division_is_exact_for_every_offset_and_size),
         cmocka_unit_test(dispatch_takes_the_vector_variant_where_it_runs),
     };
 

@@ -37,8 +37,8 @@ static struct emp_slab *slab_make(uint32_t class_id, uint16_t slots)
         const struct emp_bitmap_geometry *geometry = &emp_classes[class_id].geometry;
 
         emp_slab_at(unit + u)->states = emp_slab_at(unit)->states;
-        emp_slab_at(unit + u)->guard = (struct emp_slab_guard){geometry->slab_mask, geometry->size,
-                                                               geometry->reciprocal};
+        emp_slab_at(unit + u)->guard =
+            (struct emp_slab_guard){geometry->slab_mask, geometry->size, geometry->reciprocal};
     }
     return emp_slab_at(unit);
 }
@@ -109,9 +109,12 @@ static void every_address_of_a_slab_gets_its_answer_and_good_ones_only_once(void
 static bool is_watched(char *block, size_t requested, size_t behind)
 {
     emp_block_guard_begin(block, requested);
+    assert_true(emp_block_guard_is_whole(block));
     block[requested + behind] = (char)(block[requested + behind] ^ 1);
+    bool whole = emp_block_guard_is_whole(block);
     bool seen = emp_block_guard_end(block, true) == EMP_REPORT_CANARY;
 
+    assert_int_equal(whole, !seen);
     if (seen) { /* the block was left alone: it is live */
         block[requested + behind] = (char)(block[requested + behind] ^ 1);
         assert_int_equal(emp_block_guard_end(block, false), EMP_REPORT_COUNT);
@@ -126,7 +129,9 @@ static void the_first_eight_bytes_behind_a_request_are_watched(void **state)
         struct emp_slab *slab = slab_make(classes[i], 2);
         size_t size = emp_classes[classes[i]].geometry.size;
 
-        for (size_t requested = size > 600 ? size - EMP_GUARD_SLACK_MAX : 1; requested < size; requested++) {
+        size_t least = size > 600 ? size - EMP_GUARD_SLACK_MAX : 1;
+
+        for (size_t requested = least; requested < size; requested++) {
             for (size_t behind = 0; requested + behind < size; behind++) {
                 assert_true(is_watched(block_at(slab, 1), requested, behind) == (behind < 8));
             }
@@ -149,7 +154,9 @@ static void what_is_inside_a_request_is_left_as_it_was(void **state)
             emp_block_guard_begin(block, requested);
             size_t usable = emp_block_guard_usable(block, &fault);
 
-            assert_int_equal(usable, requested + EMP_GUARD_SLACK_MAX < size ? size - EMP_GUARD_SLACK_MAX : requested);
+            assert_int_equal(usable, requested + EMP_GUARD_SLACK_MAX < size
+                                         ? size - EMP_GUARD_SLACK_MAX
+                                         : requested);
             for (size_t at = 0; at < requested; at++) {
                 assert_int_equal(block[at], 0x5a);
             }

@@ -189,7 +189,7 @@ static void only_the_first_byte_of_a_block_in_use_is_released(void **state)
     }
 }
 
-/* Bits taken are used, all others are what they were, whatever the mix of eights and single ones. */
+/* Bits taken are used, all others are what they were, whatever the mix of eights and ones. */
 static void exactly_the_bits_asked_for_are_taken(void **state)
 {
     const uint32_t class_id = emp_size_class_of(32);

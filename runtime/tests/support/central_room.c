@@ -155,9 +155,15 @@ static void slab_check(const struct emp_slab *slab, unsigned list, bool exact)
     }
 }
 
+/* What the slabs of some lists have. */
+struct list_sums {
+    int64_t slots;
+    int64_t free_blocks;
+};
+
 /* Walks a list in both directions at once; returns its slabs. */
 static unsigned list_check(uint32_t shard, uint32_t class_id, unsigned list, bool exact,
-                           int64_t *slots, int64_t *free_blocks)
+                           struct list_sums *sums)
 {
     const struct emp_shard_class *class_state = &emp_shards[shard]->classes[class_id];
     uint32_t above = 0;
@@ -171,8 +177,8 @@ static unsigned list_check(uint32_t shard, uint32_t class_id, unsigned list, boo
         assert_int_equal(emp_slab_owner(slab), shard);
         assert_int_equal(slab->prev, above);
         slab_check(slab, list, exact);
-        *slots += slab->slots;
-        *free_blocks += slab->free_count;
+        sums->slots += slab->slots;
+        sums->free_blocks += slab->free_count;
         above = item;
         item = slab->next;
     }
@@ -183,18 +189,17 @@ static unsigned list_check(uint32_t shard, uint32_t class_id, unsigned list, boo
 static void class_check(uint32_t shard, uint32_t class_id, bool exact)
 {
     const struct emp_shard_class *class_state = &emp_shards[shard]->classes[class_id];
-    int64_t free_blocks = 0;
-    int64_t slots = 0;
+    struct list_sums sums = {0, 0};
     unsigned open = 0;
 
     for (unsigned list = 0; list < EMP_LIST_OPEN; list++) {
-        open += list_check(shard, class_id, list, exact, &slots, &free_blocks);
+        open += list_check(shard, class_id, list, exact, &sums);
     }
     assert_int_equal(class_state->open_count, open);
     assert_int_equal(class_state->full_count,
-                     list_check(shard, class_id, EMP_LIST_FULL, exact, &slots, &free_blocks));
-    assert_int_equal(class_state->slots, slots);
-    assert_int_equal(class_state->free_blocks, free_blocks);
+                     list_check(shard, class_id, EMP_LIST_FULL, exact, &sums));
+    assert_int_equal(class_state->slots, sums.slots);
+    assert_int_equal(class_state->free_blocks, sums.free_blocks);
 }
 
 /* Slabs of a shard by walking the arena; none may be outside every list. */

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define PROGRAM_TEXT_BYTES (256 * 1024)
+#define PROGRAM_TEXT_BYTES (1024 * 1024) /* all symbols that a sanitizer's library binds */
 #define PROGRAM_PATH_BYTES 4096
 
 /* What a program did. Texts end with NUL; what does not fit is read and dropped. */
