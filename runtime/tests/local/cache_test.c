@@ -30,7 +30,8 @@
 #include "sync/atomic.h"
 #include "thread/lifecycle.h"
 
-#define LIVE 3000u
+#define LIVE   3000u
+#define ROUNDS (EMP_TSAN ? 2u : 50u) /* of each of 300 threads */
 
 static void *block_alloc(size_t size)
 {
@@ -216,7 +217,7 @@ static void *thread_body(void *arg)
 
     block_free(block_alloc(64));
     (void)pthread_barrier_wait(barrier); /* everybody has a cache now */
-    for (unsigned round = 0; round < 50; round++) {
+    for (unsigned round = 0; round < ROUNDS; round++) {
         for (uint32_t c = 1; c <= 33; c++) {
             void *blocks[40];
 
