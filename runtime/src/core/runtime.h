@@ -76,7 +76,8 @@ uint64_t emp_aligned_requests(void);
 void emp_class_stats(uint32_t class_id, struct emp_pool_stats *out);
 
 /*
- * Checked mode: every operation is announced to valgrind or AddressSanitizer. atomic: runtime-start.
+ * Checked mode: every operation is announced to valgrind or AddressSanitizer.
+ * atomic: runtime-start.
  * Const once started; read without ceremony by who is behind the start.
  */
 extern bool emp_runtime_annotates;

@@ -1,12 +1,11 @@
 /*
  * What: the cache of a thread: it comes with the first refill and ends with the thread in whatever
- *       state it is; its bins fill, overflow, are parked, go cold when nobody uses them and hot
- *       when somebody does; a tick leaves a bin that only receives as low as it is; blocks of
- *       line-sharing classes go home; pool bins open and close; where no slab is, no bin takes a
- *       block, wherever the arena lies; every visit counts direct frees anew.
+ *       state it is; its bins fill, are parked, go cold when nobody uses them and hot when
+ *       somebody does; blocks of line-sharing classes go home; pool bins open and close; where no
+ *       slab is, no bin takes a block, wherever the arena lies.
  * How:  the local room alone. After every test all blocks are back: free blocks = slots in every
  *       class.
- * Design: [local.proto.cache] [local.inv.sentinel] [local.req.overflow] [local.req.bounded]
+ * Design: [local.proto.cache] [local.inv.sentinel] [local.req.bounded]
  *         [local.proto.poke]
  */
 #define _GNU_SOURCE
@@ -28,122 +27,15 @@
 #include "slab/size_class.h"
 #include "span/arena.h"
 #include "support/bin_room.h"
+#include "support/cache_blocks.h"
 #include "sync/atomic.h"
 #include "thread/lifecycle.h"
 
-#define MANY        3000u
-#define KEPT        8u                /* what a bin keeps that only receives ... */
-#define MANY_PASSES (4u * 64u + 512u) /* ... after so many frees at the latest */
-#define DIRECT      64u               /* direct frees between two visits to the slow path */
-#define TICK_NS     60000000
-#define POOL_CLASS  EMP_POOL_CLASS_FIRST
-#define POOL_ROOM   20u
-#define GROW_ROUNDS 60u
+#define TICK_NS    60000000
+#define POOL_CLASS EMP_POOL_CLASS_FIRST
+#define POOL_ROOM  20u
 #define LATE_ROUNDS \
     (EMP_ASAN || EMP_TSAN ? 2u : 6u) /* a sanitizer ends the thread before its last */
-
-static void *blocks[MANY];
-
-static void no_hook(void)
-{
-}
-
-static int start(void **state)
-{
-    static const struct emp_fork_hooks hooks = {no_hook, no_hook, no_hook};
-
-    (void)state;
-    if (!emp_arena_init()) {
-        return -1;
-    }
-    emp_bitmap_dispatch_init();
-    emp_size_class_init(emp_arena.base);
-    if (!emp_shard_init(2)) {
-        return -1;
-    }
-    emp_local_init();
-    return emp_lifecycle_init(emp_cache_on_exit, &hooks) ? 0 : -1;
-}
-
-static void *alloc(uint32_t class_id)
-{
-    struct emp_central_note note = {0};
-    void *block = emp_fast_pop(&emp_l1_current()->bins[class_id]);
-
-    return block != NULL ? block : emp_cache_refill(class_id, &note);
-}
-
-/* Class of the slab that a block lies in: one that was lent has another than asked for. */
-static uint32_t class_of(const void *block)
-{
-    uintptr_t unit = ((uintptr_t)block - emp_arena.base) >> EMP_UNIT_SHIFT;
-
-    /* order(slab-tag): relaxed; the block is ours, only the owner in its tag may change */
-    return emp_tag_class(emp_load_relaxed(&emp_arena.tags[unit]));
-}
-
-static void release(uint32_t class_id, void *block)
-{
-    if (!emp_fast_free(block)) {
-        uint32_t found = class_of(block);
-
-        assert_true(found == class_id || (found > class_id && found <= EMP_SIZE_CLASSES));
-        emp_cache_free_slow(found, block, "test");
-    }
-}
-
-static void alloc_many(uint32_t class_id, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        blocks[i] = alloc(class_id);
-        assert_non_null(blocks[i]);
-        memset(blocks[i], 1, emp_classes[class_id].geometry.size);
-    }
-}
-
-static void release_many(uint32_t class_id, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        release(class_id, blocks[i]);
-    }
-}
-
-/* Until the bin has all of its room. */
-static void use_often(uint32_t class_id)
-{
-    for (unsigned round = 0; round < GROW_ROUNDS; round++) {
-        alloc_many(class_id, 1000);
-        release_many(class_id, 1000);
-    }
-}
-
-/* Blocks of a class that are not free in any slab. */
-static int64_t missing(uint32_t class_id)
-{
-    int64_t count = 0;
-
-    for (uint32_t s = 0; s < emp_shard_count; s++) {
-        emp_shard_recount_all(emp_shards[s], class_id);
-        emp_mutex_lock(&emp_shards[s]->lock);
-        count += emp_shards[s]->classes[class_id].slots;
-        count -= emp_shards[s]->classes[class_id].free_blocks;
-        emp_mutex_unlock(&emp_shards[s]->lock);
-    }
-    return count;
-}
-
-static int all_blocks_are_back(void **state)
-{
-    (void)state;
-    emp_cache_flush("test");
-    for (uint32_t c = 1; c < EMP_CLASS_LIMIT; c++) {
-        if (emp_classes[c].geometry.size != 0 && missing(c) != 0) {
-            print_error("class %u: %d blocks are missing\n", c, (int)missing(c));
-            return -1;
-        }
-    }
-    return 0;
-}
 
 /*
  * Tag 0, no slab, leads to the first bytes of a view. There stands a bin that neither gives nor
@@ -221,159 +113,6 @@ static void a_bin_never_holds_more_than_its_room(void **state)
         }
     }
     assert_int_equal(bin_room(class_id), emp_classes[class_id].room);
-}
-
-/*
- * A thread that only frees: what its bin does not take is free for everybody at once, and soon it
- * keeps 8. The next refill gives the bin its room back.
- */
-static void a_bin_that_only_receives_keeps_little_and_lets_the_rest_pass(void **state)
-{
-    const uint32_t class_id = emp_size_class_of(112);
-
-    (void)state;
-    alloc_many(class_id, MANY);
-    unsigned room = bin_room(class_id);
-    unsigned before = emp_cache_count(class_id);
-    int64_t out = missing(class_id);
-
-    for (unsigned i = 0; i < MANY; i++) {
-        release(class_id, blocks[i]);
-        unsigned now = emp_cache_count(class_id);
-
-        assert_true(now <= room);
-        assert_true(i < MANY_PASSES || now <= KEPT);
-        if (i % 100 == 0) { /* what neither the program nor the bin has is free in a slab */
-            assert_int_equal(missing(class_id), out - (i + 1) + now - before);
-        }
-    }
-    assert_int_equal(emp_cache_count(class_id), KEPT);
-    assert_int_equal(missing(class_id), KEPT);
-    alloc_many(class_id, KEPT + 1); /* the last one is a refill */
-    unsigned full = emp_cache_count(class_id);
-
-    for (unsigned i = 0; i <= KEPT; i++) {
-        release(class_id, blocks[i]);
-    }
-    assert_true(emp_cache_count(class_id) > KEPT);
-    assert_int_equal(emp_cache_count(class_id), full + KEPT + 1);
-}
-
-/* A poke takes the limit away and the next free restores it: to eight blocks, not to the room. */
-static void a_tick_leaves_a_bin_that_only_receives_as_low_as_it_is(void **state)
-{
-    const uint32_t class_id = emp_size_class_of(160);
-    const unsigned first = MANY_PASSES + 100;
-    const unsigned each = (MANY - first) / 20;
-
-    (void)state;
-    use_often(class_id); /* more room than eight blocks */
-    alloc_many(class_id, MANY);
-    release_many(class_id, first);
-    assert_int_equal(emp_cache_count(class_id), KEPT);
-    for (unsigned i = first; i < MANY; i++) {
-        if (i % each == 0) {
-            emp_cache_poke_all();
-        }
-        release(class_id, blocks[i]);
-        assert_true(emp_cache_count(class_id) <= KEPT);
-    }
-    struct emp_cache *cache = emp_cache_of(emp_l1_current());
-
-    if (bin_room(class_id) != 0) { /* else this thread did not run for a while */
-        assert_true(bin_room(class_id) > KEPT);
-        assert_int_equal(emp_cache_count(class_id), KEPT);
-        assert_ptr_equal(cache->view.bins[class_id].limit,
-                         emp_cache_base(cache, emp_cache_state(cache, class_id)) + KEPT);
-    }
-}
-
-/* Visits with nothing left of the count, as the hit path leaves it, by each way a block can go. */
-static void every_visit_counts_direct_frees_anew(void **state)
-{
-    const uint32_t class_id = emp_size_class_of(240);
-    const uint32_t small = emp_size_class_of(16);
-    const uint32_t wide = emp_size_class_of(9000);
-    struct emp_l1 *view = emp_l1_current();
-    struct emp_cache *cache = emp_cache_of(view);
-    uint32_t home_bit = view->home_bit;
-
-    (void)state;
-    use_often(class_id);
-    alloc_many(class_id, 400);
-    for (unsigned i = 0; i < 400; i++) {
-        if (i == 300) {
-            emp_cache_set_room(cache, class_id, 0); /* cold */
-        }
-        if (i % 10 == 5) {
-            emp_cache_poke_all();
-        }
-        view->direct_left = 0;
-        emp_cache_free_slow(class_of(blocks[i]), blocks[i], "test");
-        assert_int_equal(view->direct_left, DIRECT);
-    }
-    alloc_many(wide, 40);
-    for (unsigned i = 0; i < 40; i++) {
-        view->direct_left = 0;
-        emp_cache_free_slow(class_of(blocks[i]), blocks[i], "test");
-        assert_int_equal(view->direct_left, DIRECT);
-    }
-    alloc_many(small, 40);
-    for (unsigned i = 0; i < 40; i++) { /* as if the thread had moved to another processor */
-        view->home_bit = 0xffff0000u & ~home_bit;
-        view->direct_left = 0;
-        emp_cache_free_slow(class_of(blocks[i]), blocks[i], "test");
-        assert_int_equal(view->direct_left, DIRECT);
-    }
-}
-
-/* Whatever the bins do, the count goes from 64 down to a visit and never past it. */
-static void direct_frees_never_pass_a_visit(void **state)
-{
-    const uint32_t class_id = emp_size_class_of(272);
-    const struct emp_l1 *view = emp_l1_current();
-
-    (void)state;
-    for (unsigned round = 0; round < 10; round++) {
-        unsigned direct = 0;
-
-        alloc_many(class_id, MANY);
-        for (unsigned i = 0; i < MANY; i++) {
-            uint32_t before = view->direct_left;
-
-            if (i % 97 == round) {
-                emp_cache_poke_all();
-            }
-            release(class_id, blocks[i]);
-            assert_in_range(view->direct_left, 1, DIRECT);
-            direct += view->direct_left == before - 1;
-        }
-        assert_true(direct > MANY / 4);
-    }
-}
-
-/* Far more frees than the bin takes, again and again, with pokes in between: nothing is lost. */
-static void a_burst_of_frees_never_upsets_a_count(void **state)
-{
-    const uint32_t class_id = emp_size_class_of(400);
-
-    (void)state;
-    for (unsigned round = 0; round < 30; round++) {
-        unsigned count = 1 + round * (MANY - 1) / 29;
-
-        emp_cache_flush("test");
-        assert_int_equal(missing(class_id), 0);
-        alloc_many(class_id, count);
-        assert_int_equal(missing(class_id), count + emp_cache_count(class_id));
-        for (unsigned i = 0; i < count; i++) {
-            release(class_id, blocks[(i * 7919u) % count]);
-            if (i % 500 == 499) {
-                emp_cache_poke_all();
-                assert_int_equal(missing(class_id), count - i - 1 + emp_cache_count(class_id));
-            }
-        }
-        assert_int_equal(missing(class_id), emp_cache_count(class_id));
-    }
 }
 
 static void park_empties_every_bin_and_keeps_its_room(void **state)
@@ -650,9 +389,6 @@ int main(void)
         cmocka_unit_test_teardown(a_cache_comes_with_the_first_refill, all_blocks_are_back),
         cmocka_unit_test_teardown(in_a_cache_nothing_is_kept_where_no_slab_is, all_blocks_are_back),
         cmocka_unit_test_teardown(a_bin_never_holds_more_than_its_room, all_blocks_are_back),
-        cmocka_unit_test_teardown(a_bin_that_only_receives_keeps_little_and_lets_the_rest_pass,
-                                  all_blocks_are_back),
-        cmocka_unit_test_teardown(a_burst_of_frees_never_upsets_a_count, all_blocks_are_back),
         cmocka_unit_test_teardown(park_empties_every_bin_and_keeps_its_room, all_blocks_are_back),
         cmocka_unit_test_teardown(a_bin_that_nobody_uses_goes_cold_and_its_blocks_go_back,
                                   all_blocks_are_back),
@@ -665,10 +401,6 @@ int main(void)
         cmocka_unit_test_teardown(the_free_hook_is_called_now_and_then_on_the_free_side,
                                   all_blocks_are_back),
         cmocka_unit_test_teardown(without_room_every_operation_is_exact, all_blocks_are_back),
-        cmocka_unit_test_teardown(a_tick_leaves_a_bin_that_only_receives_as_low_as_it_is,
-                                  all_blocks_are_back),
-        cmocka_unit_test_teardown(every_visit_counts_direct_frees_anew, all_blocks_are_back),
-        cmocka_unit_test_teardown(direct_frees_never_pass_a_visit, all_blocks_are_back),
         cmocka_unit_test(destructors_may_allocate_and_free_after_the_cache_is_gone),
     };
 

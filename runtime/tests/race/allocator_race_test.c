@@ -1,7 +1,8 @@
 /*
  * What: the allocator when threads meet: many more threads than processors, threads that end while
  *       others free their blocks, pools that come and go beside maintenance and beside a heap that
- *       grows, trees of blocks freed on the other side, and refills while every shard lock is taken.
+ *       grows, trees of blocks freed on the other side, and refills while every shard lock is
+ *       taken.
  * How:  cookies, counts and an audit at the end of each test; under TSan also every missing order.
  */
 #define _GNU_SOURCE
