@@ -229,7 +229,8 @@ static inline void *allocate_cached(size_t size)
 
 void *emp_allocate_slow(size_t size, size_t align, bool zero)
 {
-    if (align <= 16 && !EMP_SECURE && !emp_runtime_annotates) {
+    /* order(runtime-start): relaxed; before the start there is nothing to be found in caches */
+    if (align <= 16 && !EMP_SECURE && !emp_load_relaxed(&emp_runtime_annotates)) {
         void *block = allocate_cached(size);
 
         if (emp_likely(block != NULL)) {

@@ -134,9 +134,12 @@ static bool runtime_prepare(void)
     }
     emp_local_init();
     emp_options_init();
-    emp_runtime_annotates = emp_annotate_asan() || (emp_annotate_on_valgrind() &&
-                                                    emp_option_value(EMP_OPTION_valgrind) == 0);
-    emp_local_options.checked = emp_runtime_annotates || EMP_AUDIT;
+    bool annotates = emp_annotate_asan() ||
+                     (emp_annotate_on_valgrind() && emp_option_value(EMP_OPTION_valgrind) == 0);
+
+    /* order(runtime-start): relaxed; who is not behind the start finds nothing by it */
+    emp_store_relaxed(&emp_runtime_annotates, annotates);
+    emp_local_options.checked = annotates || EMP_AUDIT;
     return true;
 }
 

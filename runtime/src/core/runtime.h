@@ -75,7 +75,10 @@ uint64_t emp_aligned_requests(void);
 /* Reads the statistics of one class over all shards. */
 void emp_class_stats(uint32_t class_id, struct emp_pool_stats *out);
 
-/* Checked mode: every operation is announced to valgrind or AddressSanitizer. */
+/*
+ * Checked mode: every operation is announced to valgrind or AddressSanitizer. atomic: runtime-start.
+ * Const once started; read without ceremony by who is behind the start.
+ */
 extern bool emp_runtime_annotates;
 
 /* What to do with foreign pointers. */

@@ -7,6 +7,7 @@
  *       then SIGABRT; with on_error=continue and with a callback the program goes on with a sound
  *       heap.
  * Shows: [core.req.misuse]
+ * ctest-timeout: 300
  */
 #include <errno.h>
 #include <setjmp.h>

@@ -150,11 +150,13 @@ static void *purger(void *arg)
     return NULL;
 }
 
+static unsigned churn_rounds;
+
 static void *pool_churner(void *arg)
 {
     struct random_stream random = {seed + (uint64_t)(uintptr_t)arg};
 
-    for (unsigned round = 0; round < 300 / SLOW_FACTOR; round++) {
+    for (unsigned round = 0; round < churn_rounds / SLOW_FACTOR; round++) {
         struct emp_pool_config config = emp_pool_config_default(8 + random_below(&random, 3000));
         struct emp_pool *pool = NULL;
         struct cookie_block objects[300];
@@ -193,6 +195,7 @@ static void pools_come_and_go_beside_maintenance(void **state)
     (void)state;
     wrong = 0;
     churn_stop = 0;
+    churn_rounds = 300;
     assert_int_equal(pthread_create(&maintenance, NULL, purger, NULL), 0);
     for (uintptr_t i = 0; i < 4; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, pool_churner, (void *)i), 0);
@@ -238,6 +241,7 @@ static void pools_come_and_go_beside_a_heap_that_grows(void **state)
     (void)state;
     wrong = 0;
     churn_stop = 0;
+    churn_rounds = 3000;
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(pthread_create(&growers[i], NULL, heap_grower, NULL), 0);
     }

@@ -17,6 +17,7 @@
 
 #define CASES_MAX     256
 #define VARIABLES_MAX 16
+#define CASE_SECONDS  150 /* sixteen busy threads and a fork take their time on a busy machine */
 #define LABEL_BYTES   96
 
 /* One case of one program; the state of its cmocka test. */
@@ -58,7 +59,7 @@ static void run_one(void **state)
     const struct child_case_state *one = *state;
     const char *const argv[] = {program_beside(one->program->name), one->name, NULL};
     const char *environment[VARIABLES_MAX] = {NULL};
-    struct program_request request = {argv, environment, NULL, 0};
+    struct program_request request = {argv, environment, NULL, CASE_SECONDS};
     char preload[2 * PROGRAM_PATH_BYTES];
     size_t used = 1;
 
