@@ -71,10 +71,16 @@ static void every_seed_is_found(const char *file, const char *prefix)
     }
 }
 
-static void seeded_remote_word_is_found(void **state)
+static void seeded_slot_state_is_found(void **state)
 {
     (void)state;
-    every_seed_is_found("runtime/src/sync/remote_word.h", "remote-word/");
+    every_seed_is_found("runtime/src/sync/slot_state.h", "slot-state/");
+}
+
+static void seeded_parked_word_is_found(void **state)
+{
+    (void)state;
+    every_seed_is_found("runtime/src/sync/parked_word.h", "parked-word/");
 }
 
 static void seeded_inbox_is_found(void **state)
@@ -182,7 +188,8 @@ static void replay_repeats_the_fault(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(seeded_remote_word_is_found),
+        cmocka_unit_test(seeded_slot_state_is_found),
+        cmocka_unit_test(seeded_parked_word_is_found),
         cmocka_unit_test(seeded_inbox_is_found),
         cmocka_unit_test(seeded_ring_is_found),
         cmocka_unit_test(seeded_claim_is_found),
