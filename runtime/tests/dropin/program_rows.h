@@ -96,7 +96,7 @@ static const char gcc_input[] =
 static const char node_input[] =
     "const crypto = require('crypto'); const zlib = require('zlib');\n"
     "let parts = [];\n"
-    "for (let i = 0; i < 300; i++) {\n"
+    "for (let i = 0; i < 600; i++) {\n"
     "  const data = Buffer.alloc(1000 + i * 50, 'line ' + i);\n"
     "  parts.push(crypto.createHash('sha256').update(zlib.deflateSync(data)).digest('hex'));\n"
     "}\n"
