@@ -350,6 +350,60 @@ static void a_round_leaves_resident_what_a_class_is_to_keep(void **state)
     }
 }
 
+/* More than fit into a few turns of the lock, some of them full and some open. */
+static void a_count_of_many_slabs_finds_all_of_them(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(8192);
+    const unsigned slots = emp_classes[class_id].geometry.slots;
+    const unsigned slabs = 300;
+
+    (void)state;
+    uint32_t home = central_go_to(0);
+    const struct emp_shard_class *class_state = &emp_shards[home]->classes[class_id];
+
+    (void)tick(true);
+    take(class_id, 0, slabs * slots);
+    central_sort(slabs * slots);
+    for (unsigned i = 0; i < slabs; i += 2) { /* every other one is open from now on */
+        give(class_id, i * slots, 1);
+    }
+    central_recount(class_id);
+    assert_in_range(class_state->open_count, slabs / 2, slabs / 2 + 1);
+    assert_int_equal(class_state->free_blocks, slabs / 2);
+    for (unsigned i = 0; i < slabs; i++) {
+        free_unannounced(class_id, blocks[i * slots + 1]);
+    }
+    central_recount(class_id);
+    assert_int_equal(class_state->free_blocks, slabs / 2 + slabs);
+    assert_int_equal(class_state->full_count, 0);
+    for (unsigned i = 0; i < slabs; i++) {
+        give(class_id, i * slots + 2, slots - 2);
+        if (i % 2 == 1) {
+            give(class_id, i * slots, 1);
+        }
+    }
+    (void)tick(true);
+    assert_int_equal(emp_budgets[class_id].slots, 0);
+}
+
+static void a_round_looks_at_every_class(void **state)
+{
+    (void)state;
+    (void)central_go_to(0);
+    for (uint32_t c = 1; c <= EMP_SIZE_CLASSES; c++) {
+        (void)tick(true);
+        take(c, 0, 3);
+        give(c, 0, 3);
+        assert_int_equal(emp_budgets[c].slots, emp_classes[c].geometry.slots);
+        uint64_t rounds = emp_budgets[c].tick_rounds;
+
+        assert_int_equal(tick(true).slabs_ended, 1);
+        assert_int_equal(emp_budgets[c].slots, 0);
+        assert_int_equal(emp_budgets[c].tick_rounds, rounds + 1);
+        assert_int_equal(emp_budgets[c].tick_time, 77);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +416,8 @@ int main(void)
                                   central_check),
         cmocka_unit_test_teardown(a_round_leaves_resident_what_a_class_is_to_keep, central_check),
         cmocka_unit_test_teardown(a_child_lists_every_full_slab_with_free_slots, central_check),
+        cmocka_unit_test_teardown(a_count_of_many_slabs_finds_all_of_them, central_check),
+        cmocka_unit_test_teardown(a_round_looks_at_every_class, central_check),
     };
 
     return cmocka_run_group_tests(tests, central_start, NULL);

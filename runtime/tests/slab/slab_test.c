@@ -2,8 +2,9 @@
  * What:  a new slab has all its slots free, none behind the last and its tags written; a block is
  *       released once, from its address alone, and nothing that is not the start of a block in use;
  *       a count finds exactly what was released; slots are taken by eights and one by one; pages
- *       are claimed and restored with the blocks that touch them; the tags follow the owner; an
- *       ended slab leaves no tag and releases nothing; the audit finds what is broken.
+ *       are claimed and restored with the blocks that touch them, and forgotten when used; the tags
+ *       follow the owner; an ended slab leaves no tag and releases nothing; the audit finds what is
+ *       broken.
  * How:   one slab of each class; counts compared with the states after every step.
  * Shows: [slab.inv.counts] [slab.inv.tag] [slab.inv.fraction] [slab.proto.owner]
  *       [sync.proto.slot-state]
@@ -367,6 +368,38 @@ static void the_audit_finds_what_is_broken(void **state)
     slab_end(slab);
 }
 
+/* Pages of 4 KiB that a block of a word touches, one block after the other. */
+static uint64_t pages_of_word(unsigned word, uint32_t size)
+{
+    uint64_t mask = 0;
+
+    for (uint64_t i = 0; i < EMP_WORD_BITS; i++) {
+        uint64_t begin = ((uint64_t)word * EMP_WORD_BITS + i) * size;
+
+        for (uint64_t page = begin / 4096; page <= (begin + size - 1) / 4096 && page < 64; page++) {
+            mask |= (uint64_t)1 << page;
+        }
+    }
+    return mask;
+}
+
+static void a_word_that_is_used_forgets_its_pages_and_no_others(void **state)
+{
+    (void)state;
+    for (uint32_t c = 1; c <= EMP_SIZE_CLASSES; c++) {
+        struct emp_slab *slab = slab_make(c);
+        uint32_t size = emp_classes[c].geometry.size;
+
+        for (unsigned word = 0; word < emp_classes[c].words; word++) {
+            slab->purged_pages = UINT64_MAX;
+            emp_slab_touch_word(slab, word, size);
+            assert_true(slab->purged_pages == ~pages_of_word(word, size));
+        }
+        slab->purged_pages = 0;
+        slab_end(slab);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,6 +412,7 @@ int main(void)
         cmocka_unit_test(pages_of_blocks_that_are_not_counted_yet_are_claimed),
         cmocka_unit_test(a_block_that_is_kept_back_is_not_released),
         cmocka_unit_test(the_audit_finds_what_is_broken),
+        cmocka_unit_test(a_word_that_is_used_forgets_its_pages_and_no_others),
     };
 
     if (!emp_arena_init()) {
