@@ -103,8 +103,10 @@ static struct emp_run_map *run_map_ready(struct emp_chunk *chunk)
     if (map == NULL) {
         map = emp_meta_alloc(sizeof(*map));
         if (map != NULL) {
+            emp_span_lock(); /* for a search, which looks at every chunk that is to hold runs */
             /* order(run-map): release; readers without the lock find it cleared */
             emp_store_release(&chunk->runs, map);
+            emp_span_unlock();
         }
     }
     return map;
