@@ -171,12 +171,43 @@ static void a_class_out_of_use_keeps_a_quarter_of_a_slab(void **state)
                     4 * slots - kept - slots / 4 + EMP_TAKE_MAX);
 }
 
+/* Blocks of a class that one which takes them one by one gets lent until it expands. */
+static uint64_t lent_one_by_one(uint32_t asking, uint32_t lending)
+{
+    uint64_t expansions = emp_budgets[asking].expansions;
+    unsigned at = 4 * emp_classes[lending].geometry.slots;
+
+    do {
+        (void)take(asking, at++, 1);
+    } while (emp_budgets[asking].expansions == expansions);
+    return borrowed(lending);
+}
+
+static void what_a_class_keeps_is_kept_to_the_block(void **state)
+{
+    const uint32_t busy = emp_size_class_of(768);
+    const uint32_t idle = emp_size_class_of(1024);
+    const unsigned busy_slots = 4 * emp_classes[busy].geometry.slots;
+    const unsigned idle_slots = 4 * emp_classes[idle].geometry.slots;
+
+    (void)state;
+    unsigned kept = fill_and_free(busy, 2);
+
+    assert_int_equal(lent_one_by_one(emp_size_class_of(640), busy),
+                     busy_slots - kept - ((busy_slots * 3 + 7) / 8 - 1));
+    kept = fill_and_free(idle, 2);
+    tick();
+    assert_int_equal(lent_one_by_one(emp_size_class_of(896), idle),
+                     idle_slots - kept - idle_slots / 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sibling_lends_before_a_class_expands),
         cmocka_unit_test(a_class_in_use_keeps_three_eighths),
         cmocka_unit_test(a_class_out_of_use_keeps_a_quarter_of_a_slab),
+        cmocka_unit_test(what_a_class_keeps_is_kept_to_the_block),
     };
 
     return cmocka_run_group_tests(tests, start, NULL);
