@@ -159,6 +159,29 @@ static void a_bin_that_nobody_uses_goes_cold_and_its_blocks_go_back(void **state
     assert_true(bin_room(class_id) > 0);
 }
 
+/* What a thread has granted is what its bins have, before a tick and after it. */
+static void the_room_of_a_thread_is_that_of_its_bins(void **state)
+{
+    const struct emp_cache *cache = emp_cache_of(emp_l1_current());
+
+    (void)state;
+    for (unsigned round = 0; round < 4; round++) {
+        uint32_t sum = 0;
+
+        for (uint32_t c = 1; c <= EMP_SIZE_CLASSES; c++) {
+            release(c, alloc(c));
+        }
+        if (round % 2 == 1) {
+            emp_cache_tick();
+        }
+        for (uint32_t c = 1; c <= EMP_SIZE_CLASSES; c++) {
+            sum += bin_room(c) * emp_classes[c].geometry.size;
+        }
+        assert_int_equal(cache->room_bytes, sum);
+    }
+    assert_true(bin_room(1) > 0);
+}
+
 static void a_poke_costs_a_busy_bin_nothing_but_one_visit(void **state)
 {
     const uint32_t class_id = emp_size_class_of(144);
@@ -392,6 +415,7 @@ int main(void)
         cmocka_unit_test_teardown(park_empties_every_bin_and_keeps_its_room, all_blocks_are_back),
         cmocka_unit_test_teardown(a_bin_that_nobody_uses_goes_cold_and_its_blocks_go_back,
                                   all_blocks_are_back),
+        cmocka_unit_test_teardown(the_room_of_a_thread_is_that_of_its_bins, all_blocks_are_back),
         cmocka_unit_test_teardown(a_poke_costs_a_busy_bin_nothing_but_one_visit,
                                   all_blocks_are_back),
         cmocka_unit_test_teardown(a_thread_may_end_in_any_state_and_nothing_is_lost,
