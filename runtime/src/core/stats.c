@@ -53,6 +53,8 @@ void emp_class_stats(uint32_t class_id, struct emp_pool_stats *out)
     out->failures = emp_load_relaxed(&budget->failures);
     out->gc_count = emp_load_relaxed(&budget->tick_rounds);
     out->last_gc_time_ns = emp_load_relaxed(&budget->tick_time);
+    /* Shards are read one after the other: a slab that changed hands meanwhile was seen twice. */
+    out->total_free = out->total_free < out->capacity ? out->total_free : out->capacity;
     out->slabs = out->expansions - out->shrinks;
     out->total_allocated = out->capacity > out->total_free ? out->capacity - out->total_free : 0;
     out->cached = emp_cache_count(class_id);
