@@ -4,6 +4,7 @@
  * Design:  [core.req.audit]
  */
 #include "core/advanced_memory_pool.h"
+#include "core/maintenance.h"
 #include "core/runtime.h"
 #include "global/budget.h"
 #include "global/shard.h"
@@ -75,7 +76,11 @@ size_t emp_audit(void)
         }
     }
     const void *run_chunk = NULL;
+
+    emp_maintenance_pause(); /* a round that purges holds pages outside their map */
     size_t run_chunks = emp_run_audit(&run_chunk);
+
+    emp_maintenance_resume();
 
     found += run_chunks;
     if (run_chunks != 0) {
