@@ -16,13 +16,22 @@ if(TARGET echomem)
 endif()
 # The headers name each other "core/x.h", so they keep that folder: #include <echomem/core/x.h>, or "core/x.h" with the
 # include path of the package.
-# scripts/layers.conf names the public ones.
-file(READ scripts/layers.conf layers)
-string(REGEX MATCH "public = ([a-z_.h \n]+)" found "${layers}")
-string(REGEX MATCHALL "[a-z_]+\\.h" public_headers "${CMAKE_MATCH_1}")
-list(TRANSFORM public_headers PREPEND ${ECHOMEM_SOURCE_ROOT}/core/)
+# scripts/layers.conf names the public ones of each room.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS scripts/layers.conf)
-install(FILES ${public_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/echomem/core)
+file(STRINGS scripts/layers.conf rows REGEX "^(\\[|public = |  +[a-z_.h ]+$)")
+foreach(row IN LISTS rows)
+  if(row MATCHES "^\\[([a-z]+)\\]")
+    set(room ${CMAKE_MATCH_1})
+    set(is_public OFF)
+  elseif(row MATCHES "^public = ")
+    set(is_public ON)
+  endif()
+  if(is_public)
+    string(REGEX MATCHALL "[a-z_]+\\.h" headers "${row}")
+    list(TRANSFORM headers PREPEND ${ECHOMEM_SOURCE_ROOT}/${room}/)
+    install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/echomem/${room})
+  endif()
+endforeach()
 
 install(EXPORT echomem-targets NAMESPACE echomem:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/echomemConfig.cmake.in ${PROJECT_BINARY_DIR}/echomemConfig.cmake

@@ -1,5 +1,5 @@
 # Rooms: runtime/src/<room>/*.c plus the folders of this platform become the object library echomem_<room>.
-set(ECHOMEM_ROOMS base sync os thread monitor span slab global local core)
+set(ECHOMEM_ROOMS base sync os thread monitor span slab global local async core)
 set(ECHOMEM_SOURCE_ROOT ${PROJECT_SOURCE_DIR}/runtime/src)
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")

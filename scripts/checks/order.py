@@ -11,7 +11,7 @@ from .source import Finding, code_of, comments_of, functions_of, line_of
 
 SOURCE = "runtime/src/"
 ATOMIC = SOURCE + "sync/atomic.h"
-EXPORT = SOURCE + "core/pool_export.h"
+EXPORT = SOURCE + "base/export.h"
 PAGE = "docs/memory-order.md"
 REACH = 3
 TAG = re.compile(r"\border\(([\w.\-]+)\):((?:(?!\*/|\border\().)*)", re.DOTALL)

@@ -13,7 +13,7 @@
 #ifndef EMP_CORE_ADVANCED_MEMORY_POOL_H
 #define EMP_CORE_ADVANCED_MEMORY_POOL_H
 
-#include "core/pool_export.h"
+#include "base/export.h"
 #include "core/pool_types.h"
 
 EMP_EXTERN_C_BEGIN

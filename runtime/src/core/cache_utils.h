@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/pool_export.h"
+#include "base/export.h"
 #include "core/pool_types.h"
 
 #if defined(__SANITIZE_THREAD__)

@@ -18,7 +18,7 @@ _Static_assert((int)EMP_EVENT_POOL_EXPANDED == (int)EMP_MONITOR_EVENT_POOL_EXPAN
                "event numbers");
 _Static_assert((int)EMP_EVENT_ALLOCATION_FAILED == (int)EMP_MONITOR_EVENT_ALLOCATION_FAILED,
                "event numbers");
-_Static_assert((int)EMP_ERR_STATE + 1 == (int)EMP_STATUS_COUNT, "status codes match status.def");
+_Static_assert((int)EMP_ERR_TOO_BIG + 1 == (int)EMP_STATUS_COUNT, "status codes match status.def");
 
 /* The application's function; read as one pair under the options of the monitor room. */
 static struct {

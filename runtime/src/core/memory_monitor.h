@@ -8,7 +8,7 @@
 #ifndef EMP_CORE_MEMORY_MONITOR_H
 #define EMP_CORE_MEMORY_MONITOR_H
 
-#include "core/pool_export.h"
+#include "base/export.h"
 #include "core/pool_types.h"
 
 EMP_EXTERN_C_BEGIN

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/pool_export.h"
+#include "base/export.h"
 #include "core/pool_types.h"
 
 EMP_EXTERN_C_BEGIN

@@ -12,20 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/pool_export.h"
-
-/* Result of every call that can fail and does not return a pointer. */
-enum emp_status {
-    EMP_OK = 0,          /* success */
-    EMP_ERR_NOMEM,       /* out of memory */
-    EMP_ERR_INVALID,     /* invalid argument */
-    EMP_ERR_LIMIT,       /* a configured limit was reached */
-    EMP_ERR_EXISTS,      /* the name is already in use */
-    EMP_ERR_NOT_FOUND,   /* no such object */
-    EMP_ERR_BUSY,        /* blocks of the pool are still in use */
-    EMP_ERR_UNSUPPORTED, /* the system does not offer this */
-    EMP_ERR_STATE        /* not allowed in the present state */
-};
+#include "base/export.h"
+#include "base/status_code.h"
 
 #define EMP_POOL_NAME_BYTES 32
 

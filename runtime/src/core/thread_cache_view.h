@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/pool_export.h"
+#include "base/export.h"
 
 #define EMP_VIEW_UNIT_SHIFT 16u /* log2 of the bytes that one tag describes */
 #define EMP_VIEW_BINS       256u

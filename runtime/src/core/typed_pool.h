@@ -11,7 +11,7 @@
 #define EMP_CORE_TYPED_POOL_H
 
 #include "core/advanced_memory_pool.h"
-#include "core/pool_export.h"
+#include "base/export.h"
 #include "core/thread_cache_view.h"
 
 /* A pool that comes into being at its first use. Initialised by EMP_POOL_DEFINE. */

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "core/pool_export.h"
+#include "base/export.h"
 
 /* Frees a block of malloc, calloc or realloc; size is the one asked for. */
 EMP_API void free_sized(void *ptr, size_t size);

@@ -3,8 +3,8 @@
  * When not to use it: it is included by the other headers; applications need not name it.
  * Life cycle: none. Threads: any. Errors: none.
  */
-#ifndef EMP_CORE_POOL_EXPORT_H
-#define EMP_CORE_POOL_EXPORT_H
+#ifndef EMP_BASE_EXPORT_H
+#define EMP_BASE_EXPORT_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,0 +1,235 @@
+/*
+ * Purpose: the pools of an asynchronous runtime as one object: creation from one checked
+ *          configuration, snapshot, destruction.
+ * Owner:   core. Threads: create and destroy by one thread at a time; the snapshot by any.
+ * Design:  [core.proto.async-pool]
+ */
+#include "core/async_memory_pool.h"
+
+#include <string.h>
+
+#include "async/object.h"
+#include "core/advanced_memory_pool.h"
+#include "core/hot_path.h"
+#include "core/maintenance.h"
+#include "core/pools.h"
+#include "core/runtime.h"
+#include "sync/atomic.h"
+
+_Static_assert(EMP_OBJECT_KINDS <= EMP_ASYNC_KINDS_MAX, "a snapshot holds every kind");
+
+#define NAME_BYTES 16
+
+/* core's part of an emp_async_pool: one allocation with it. */
+struct async_owner {
+    struct emp_async_pool pool;
+    struct emp_pool *pools[EMP_OBJECT_KINDS];
+    char name[NAME_BYTES];
+};
+
+static const struct kind_row {
+    const char *name;
+    uint32_t bytes;
+    uint32_t align;
+} kind_rows[] = {
+#define EMP_OBJECT(kind, name, bytes, align) {name, bytes, align},
+#include "async/object.def"
+#undef EMP_OBJECT
+};
+
+static uint32_t async_next_id = 1; /* atomic: async-id. names pools that were given none */
+
+static struct async_owner *owner_of(const struct emp_async_pool *pool)
+{
+    return pool->owner;
+}
+
+static void *hook_take(const struct emp_async_pool *pool, enum emp_object_kind kind)
+{
+    return emp_pool_alloc(owner_of(pool)->pools[kind]);
+}
+
+static void hook_give(void *object)
+{
+    emp_release_hot(object, "async_free", EMP_CALLER_PROGRAM);
+}
+
+static void *hook_memory_take(size_t bytes)
+{
+    return emp_malloc(bytes);
+}
+
+static void hook_memory_give(void *block)
+{
+    emp_free(block);
+}
+
+struct emp_async_pool_config emp_async_pool_config_default(void)
+{
+    return (struct emp_async_pool_config){.struct_bytes = sizeof(struct emp_async_pool_config)};
+}
+
+/* The limits that a kind is made with. */
+static const struct emp_async_limits *limits_of(const struct emp_async_pool_config *config,
+                                                enum emp_object_kind kind)
+{
+    switch (kind) {
+    case EMP_OBJECT_FUTURE:
+    case EMP_OBJECT_WAITER:
+        return &config->future_pool;
+    case EMP_OBJECT_TASK:
+    case EMP_OBJECT_HEADER:
+        return &config->task_pool;
+    case EMP_OBJECT_WAKER:
+        return &config->waker_pool;
+    default:
+        return &config->channel_pool;
+    }
+}
+
+static bool limits_are_valid(const struct emp_async_limits *limits)
+{
+    return limits->l1_cache_size <= 512 &&
+           (limits->max_capacity == 0 || limits->initial_capacity <= limits->max_capacity);
+}
+
+static bool config_is_valid(const struct emp_async_pool_config *config)
+{
+    return config->struct_bytes == sizeof(*config) &&
+           (config->name == NULL ||
+            (config->name[0] != '\0' && strlen(config->name) < NAME_BYTES)) &&
+           limits_are_valid(&config->future_pool) && limits_are_valid(&config->task_pool) &&
+           limits_are_valid(&config->waker_pool) && limits_are_valid(&config->channel_pool);
+}
+
+static void name_default(char *name)
+{
+    static const char prefix[] = "async-";
+    /* order(async-id): relaxed; a number, it publishes nothing */
+    uint32_t id = emp_fetch_add_relaxed(&async_next_id, 1u) % 100000u;
+    char digits[8];
+    size_t count = 0;
+    size_t at = sizeof(prefix) - 1;
+
+    memcpy(name, prefix, at);
+    do {
+        digits[count++] = (char)('0' + id % 10);
+        id /= 10;
+    } while (id != 0);
+    while (count > 0) {
+        name[at++] = digits[--count];
+    }
+    name[at] = '\0';
+}
+
+/* Makes the pool of one kind: "<name>.<kind>". */
+static enum emp_status kind_create(struct async_owner *owner, enum emp_object_kind kind,
+                                   const struct emp_async_limits *limits)
+{
+    char name[EMP_POOL_NAME_BYTES];
+    size_t head = strlen(owner->name);
+    struct emp_pool_config config = emp_pool_config_default(kind_rows[kind].bytes);
+
+    memcpy(name, owner->name, head);
+    name[head] = '.';
+    memcpy(name + head + 1, kind_rows[kind].name, strlen(kind_rows[kind].name) + 1);
+    config.name = name;
+    config.object_align = kind_rows[kind].align;
+    config.initial_capacity = limits->initial_capacity;
+    config.max_capacity = limits->max_capacity;
+    config.l1_cache_size = limits->l1_cache_size;
+    enum emp_status status = emp_pool_create(&config, &owner->pools[kind]);
+
+    if (status == EMP_OK) {
+        owner->pool.class_of[kind] = (uint16_t)emp_pool_class(owner->pools[kind]);
+    }
+    return status;
+}
+
+/* Ends what was made; true when nothing was in use. */
+static bool owner_end(struct async_owner *owner)
+{
+    bool clean = true;
+
+    for (unsigned kind = 0; kind < EMP_OBJECT_KINDS; kind++) {
+        if (owner->pools[kind] != NULL && emp_pool_destroy(owner->pools[kind], NULL) != EMP_OK) {
+            clean = false;
+        }
+    }
+    owner->pool.signature = 0;
+    emp_free(owner);
+    return clean;
+}
+
+enum emp_status emp_async_pool_create(const struct emp_async_pool_config *config,
+                                      struct emp_async_pool **out)
+{
+    struct emp_async_pool_config standard = emp_async_pool_config_default();
+    enum emp_status status = EMP_OK;
+
+    if (config == NULL) {
+        config = &standard;
+    }
+    if (out == NULL || !config_is_valid(config)) {
+        return EMP_ERR_INVALID;
+    }
+    struct async_owner *owner = emp_calloc(1, sizeof(*owner));
+
+    if (owner == NULL) {
+        return EMP_ERR_NOMEM;
+    }
+    emp_object_hooks =
+        (struct emp_object_hooks){hook_take, hook_give, hook_memory_take, hook_memory_give};
+    owner->pool.owner = owner;
+    if (config->name != NULL) {
+        memcpy(owner->name, config->name, strlen(config->name) + 1);
+    } else {
+        name_default(owner->name);
+    }
+    for (unsigned kind = 0; kind < EMP_OBJECT_KINDS && status == EMP_OK; kind++) {
+        status = kind_create(owner, kind, limits_of(config, kind));
+    }
+    if (status != EMP_OK) {
+        (void)owner_end(owner);
+        return status;
+    }
+    owner->pool.signature = EMP_ASYNC_POOL_SIGNATURE;
+    *out = &owner->pool;
+    return EMP_OK;
+}
+
+enum emp_status emp_async_pool_destroy(struct emp_async_pool *pool,
+                                       void (*leak)(const struct emp_async_leak *leak, void *arg),
+                                       void *arg)
+{
+    if (pool == NULL || pool->signature != EMP_ASYNC_POOL_SIGNATURE) {
+        return EMP_ERR_INVALID;
+    }
+    (void)leak;
+    (void)arg;
+    return owner_end(owner_of(pool)) ? EMP_OK : EMP_ERR_BUSY;
+}
+
+enum emp_status emp_async_pool_get_stats(struct emp_async_pool *pool, struct emp_async_stats *out)
+{
+    if (pool == NULL || out == NULL || pool->signature != EMP_ASYNC_POOL_SIGNATURE) {
+        return EMP_ERR_INVALID;
+    }
+    memset(out, 0, sizeof(*out));
+    out->kinds = EMP_OBJECT_KINDS;
+    for (unsigned kind = 0; kind < EMP_OBJECT_KINDS; kind++) {
+        struct emp_pool_stats stats;
+
+        (void)emp_pool_get_stats(owner_of(pool)->pools[kind], &stats);
+        out->kind[kind] = (struct emp_async_kind_stats){
+            .name = kind_rows[kind].name,
+            .object_bytes = stats.object_bytes,
+            .in_use = stats.total_allocated,
+            .free = stats.total_free,
+            .capacity = stats.capacity,
+            .allocations = stats.allocations,
+        };
+        out->resident_bytes += stats.capacity * stats.object_bytes;
+    }
+    return EMP_OK;
+}
