@@ -141,7 +141,10 @@ static enum emp_status kind_create(struct async_owner *owner, enum emp_object_ki
     enum emp_status status = emp_pool_create(&config, &owner->pools[kind]);
 
     if (status == EMP_OK) {
-        owner->pool.class_of[kind] = (uint16_t)emp_pool_class(owner->pools[kind]);
+        uint32_t class_id = emp_pool_class(owner->pools[kind]);
+
+        owner->pool.class_of[kind] = (uint16_t)class_id;
+        emp_object_pools[class_id - EMP_POOL_CLASS_FIRST] = &owner->pool;
     }
     return status;
 }
