@@ -165,12 +165,14 @@ static inline bool emp_task_word_may_run(uint64_t seen)
 /* Begins a run, with the queue's reference. The state before; no step unless it may run. */
 static inline uint64_t emp_task_word_run(uint64_t *word)
 {
-    /* order(task-word): acquire; one reference: every waker is done, what they wrote is polled */
-    uint64_t seen = emp_load_acquire(word);
-
-    while (emp_likely(emp_task_word_may_run(seen))) {
+    for (;;) {
+        /* order(task-word): acquire; one reference: each waker is done, what it wrote is polled */
+        uint64_t seen = emp_load_acquire(word);
         const uint64_t next = seen ^ (EMP_TASK_NOTIFIED | EMP_TASK_RUNNING);
 
+        if (emp_unlikely(!emp_task_word_may_run(seen))) {
+            return seen;
+        }
         if (emp_likely(emp_task_refs(seen) == 1)) {
             /* order(task-word): relaxed; nobody else holds the task */
             emp_store_relaxed(word, next);
@@ -181,7 +183,6 @@ static inline uint64_t emp_task_word_run(uint64_t *word)
             return seen;
         }
     }
-    return seen;
 }
 
 /*
@@ -220,17 +221,17 @@ static inline enum emp_task_step emp_task_word_pend(uint64_t *word)
 /* The runner: from now on the task is over for wakers. CANCELLED in the result: aborted in time. */
 static inline uint64_t emp_task_word_decide(uint64_t *word)
 {
-    /* order(task-word): acquire; one reference: what an aborter wrote who has left */
-    uint64_t seen = emp_load_acquire(word);
-
     for (;;) {
-        if (emp_task_refs(seen) == 1) {
+        /* order(task-word): acquire; what an aborter wrote, for the end of the body */
+        uint64_t seen = emp_load_acquire(word);
+
+        if (emp_likely(emp_task_refs(seen) == 1)) {
             /* order(task-word): relaxed; nobody else holds the task */
             emp_store_relaxed(word, seen | EMP_TASK_COMPLETE);
             return seen;
         }
-        /* order(task-word): acquire; what the aborter wrote, for the end of the body */
-        if (emp_cas_acquire(word, &seen, seen | EMP_TASK_COMPLETE)) {
+        /* order(task-word): relaxed; the load has acquired what an aborter wrote */
+        if (emp_cas_relaxed(word, &seen, seen | EMP_TASK_COMPLETE)) {
             return seen;
         }
     }
