@@ -30,12 +30,14 @@
 #define emp_fetch_or_acq_rel(p, v)  MODEL_RMW(p, v, OR, ACQ_REL)
 #define emp_fetch_and_acq_rel(p, v) MODEL_RMW(p, v, AND, ACQ_REL)
 
-#define emp_cas_relaxed(p, e, v) MODEL_CAS(p, e, v, RELAXED, RELAXED)
-#define emp_cas_acquire(p, e, v) MODEL_CAS(p, e, v, ACQUIRE, RELAXED)
-#define emp_cas_release(p, e, v) MODEL_CAS(p, e, v, RELEASE, RELAXED)
-#define emp_cas_acq_rel(p, e, v) MODEL_CAS(p, e, v, ACQ_REL, ACQUIRE)
+#define emp_cas_relaxed(p, e, v)       MODEL_CAS(p, e, v, RELAXED, RELAXED)
+#define emp_cas_acquire(p, e, v)       MODEL_CAS(p, e, v, ACQUIRE, RELAXED)
+#define emp_cas_release(p, e, v)       MODEL_CAS(p, e, v, RELEASE, RELAXED)
+#define emp_cas_acq_rel(p, e, v)       MODEL_CAS(p, e, v, ACQ_REL, ACQUIRE)
+#define emp_cas_retry_acq_rel(p, e, v) MODEL_CAS(p, e, v, ACQ_REL, RELAXED)
 
 #define emp_fence_acquire() MODEL_FENCE(ACQUIRE)
 #define emp_fence_seq_cst() MODEL_FENCE(SEQ_CST)
+#define emp_fence_light()   MODEL_FENCE(LIGHT)
 
 #endif
