@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "async/object.h"
+#include "async/stack_process.h"
 #include "base/check.h"
 #include "sync/atomic.h"
 #include "sync/claim.h"
@@ -184,6 +185,19 @@ static EMP_COLD bool size_open(struct emp_stack_manager *stacks, unsigned number
     return is_open;
 }
 
+/* Takes up to count slots that were never used; the lock is held. */
+static uint32_t size_cut_fresh(struct emp_stack_size *size, uint32_t *slots, uint32_t count)
+{
+    uint32_t got = 0;
+
+    while (got < count && size->fresh + 1 < size->map.slots) {
+        slots[got++] = size->fresh;
+        /* order(stack-fresh): relaxed; a bound for sweeps, words behind it are zero: free */
+        emp_store_relaxed(&size->fresh, size->fresh + 1);
+    }
+    return got;
+}
+
 /* Takes up to count slots from warm, cold and fresh; *fresh receives how many of them are new. */
 static uint32_t size_pop(struct emp_stack_size *size, uint32_t *slots, uint32_t count,
                          uint32_t *fresh)
@@ -199,12 +213,9 @@ static uint32_t size_pop(struct emp_stack_size *size, uint32_t *slots, uint32_t 
         got = list_pop(size, &size->cold, slots, count);
         cold_tell(size);
     }
-    while (got < count && size->fresh + 1 < size->map.slots) {
-        slots[got] = size->fresh;
-        /* order(stack-fresh): relaxed; a bound for sweeps, words behind it are zero: free */
-        emp_store_relaxed(&size->fresh, size->fresh + 1);
-        got++;
-        *fresh += 1;
+    if (got == 0) {
+        *fresh = size_cut_fresh(size, slots, count);
+        got = *fresh;
     }
     emp_mutex_unlock(&emp_stack_lists);
     return got;

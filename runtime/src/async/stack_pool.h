@@ -91,19 +91,8 @@ extern struct emp_mutex emp_stack_lists;
 bool emp_stack_manager_list(struct emp_stack_manager *stacks);
 void emp_stack_manager_unlist(const struct emp_stack_manager *stacks);
 
-/* emp_coroutine_tick for every pool. True: more is due; *asleep: some may be due later. */
-bool emp_stack_tick_all(uint64_t now_ns, bool *asleep);
-
-/* One step for one manager; as above. */
+/* emp_coroutine_tick for one manager; *asleep is set when some may be due later. */
 bool emp_stack_tick(struct emp_stack_manager *stacks, uint64_t now_ns, bool *asleep);
-
-/* Stacks ever made, of all pools. */
-uint32_t emp_stack_made_total(void);
-
-/* Fork: the lists stay whole; in the child nobody walks or sweeps. */
-void emp_stack_fork_prepare(void);
-void emp_stack_fork_parent(void);
-void emp_stack_fork_child(void);
 
 /* The smallest size with so many bytes; the largest when none has. */
 unsigned emp_stack_size_for(size_t bytes);

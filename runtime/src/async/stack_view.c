@@ -9,6 +9,7 @@
 
 #include "async/coroutine_core.h"
 #include "async/object.h"
+#include "async/stack_process.h"
 #include "async/task_core.h"
 #include "base/check.h"
 #include "monitor/report.h"

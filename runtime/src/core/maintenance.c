@@ -15,7 +15,7 @@
 
 #include <errno.h>
 
-#include "async/stack_pool.h"
+#include "async/stack_process.h"
 #include "core/advanced_memory_pool.h"
 #include "core/options.h"
 #include "core/runtime.h"

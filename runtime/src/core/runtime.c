@@ -7,7 +7,7 @@
  */
 #include "core/runtime.h"
 
-#include "async/stack_pool.h"
+#include "async/stack_process.h"
 #include "base/check.h"
 #include "core/maintenance.h"
 #include "core/options.h"
