@@ -10,6 +10,7 @@
 
 #include "async/id_table.h"
 #include "async/object.h"
+#include "async/stack_pool.h"
 #include "core/advanced_memory_pool.h"
 #include "core/hot_path.h"
 #include "core/maintenance.h"
@@ -160,6 +161,7 @@ static bool owner_end(struct async_owner *owner)
 {
     bool clean = true;
 
+    emp_stack_manager_end(owner->pool.stacks);
     for (unsigned kind = 0; kind < EMP_OBJECT_KINDS; kind++) {
         if (owner->pools[kind] != NULL && emp_pool_destroy(owner->pools[kind], NULL) != EMP_OK) {
             clean = false;
@@ -205,6 +207,10 @@ enum emp_status emp_async_pool_create(const struct emp_async_pool_config *config
     status = owner->pool.ids == NULL ? EMP_ERR_NOMEM : EMP_OK;
     for (unsigned kind = 0; kind < EMP_OBJECT_KINDS && status == EMP_OK; kind++) {
         status = kind_create(owner, kind, limits_of(config, kind));
+    }
+    if (status == EMP_OK) {
+        owner->pool.stacks = emp_stack_manager_new(&owner->pool);
+        status = owner->pool.stacks == NULL ? EMP_ERR_NOMEM : EMP_OK;
     }
     if (status != EMP_OK) {
         (void)owner_end(owner);
