@@ -1,0 +1,16 @@
+# What needs libuv, built only where it is found: libechomem_uv.a, and the echo server with its load generator.
+find_library(ECHOMEM_UV uv)
+find_path(ECHOMEM_UV_INCLUDE uv.h)
+if(NOT ECHOMEM_UV OR NOT ECHOMEM_UV_INCLUDE OR NOT TARGET echomem_static)
+  message(STATUS "echomem: libuv is missing, its adapter and the echo server are left out")
+  return()
+endif()
+
+file(GLOB uv_sources CONFIGURE_DEPENDS ${ECHOMEM_SOURCE_ROOT}/adapter/uv_*.c)
+add_library(echomem_uv STATIC ${uv_sources})
+echomem_library(echomem_uv)
+set_target_properties(echomem_uv PROPERTIES EXPORT_NAME uv POSITION_INDEPENDENT_CODE ON)
+target_include_directories(echomem_uv PRIVATE ${ECHOMEM_SOURCE_ROOT})
+target_include_directories(echomem_uv SYSTEM PUBLIC $<BUILD_INTERFACE:${ECHOMEM_UV_INCLUDE}>)
+target_link_libraries(echomem_uv PUBLIC echomem_adapter ${ECHOMEM_UV} PRIVATE $<BUILD_INTERFACE:echomem_measured>)
+add_library(echomem::uv ALIAS echomem_uv)
