@@ -9,7 +9,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "inbox.h"
 #include "worker.h"
 
 #define BACKLOG 4096
@@ -77,7 +76,7 @@ static int accept_some(struct acceptor *acceptor, unsigned most)
         struct worker *worker = &acceptor->workers[acceptor->turn];
 
         acceptor->turn = (acceptor->turn + 1) % acceptor->count;
-        if (!inbox_send(worker->inbox, fd)) {
+        if (!worker_send(worker, fd)) {
             close(fd);
         }
         most--;

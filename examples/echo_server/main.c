@@ -17,7 +17,6 @@
 #include "acceptor.h"
 #include "connection.h"
 #include "core/async_memory_pool.h"
-#include "inbox.h"
 #include "worker.h"
 
 #define WORKERS_MAX 64u
@@ -136,9 +135,7 @@ static unsigned workers_start(struct worker *workers, const struct settings *set
         workers[i].settings = settings;
         workers[i].pool = pool;
         workers[i].index = i;
-        workers[i].inbox = inbox_new(pool);
-        if (workers[i].inbox == NULL || !worker_start(&workers[i])) {
-            inbox_free(workers[i].inbox);
+        if (!worker_start(&workers[i])) {
             return i;
         }
     }
@@ -154,7 +151,6 @@ static bool workers_end(struct worker *workers, unsigned count, struct counts *s
         const struct counts *one = &workers[i].counts;
 
         is_good = worker_join(&workers[i]) && is_good;
-        inbox_free(workers[i].inbox);
         sum->accepted += one->accepted;
         sum->requests += one->requests;
         sum->refused += one->refused;
@@ -204,7 +200,7 @@ static int serve(const struct settings *settings)
     }
     close(fd);
     for (unsigned i = 0; i < count; i++) {
-        inbox_close(workers[i].inbox);
+        worker_stop(&workers[i]);
     }
     is_good = workers_end(workers, count, &sum) && is_good;
     if (settings->shows_stats) {

@@ -6,11 +6,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "async/channel.h"
+#include "async/coroutine.h"
 #include "async/task.h"
 #include "connection.h"
 #include "fiber.h"
-#include "inbox.h"
 
 /* Ends what draining could not: connections whose other side neither reads nor goes. */
 static void on_last_call(uv_timer_t *timer)
@@ -32,15 +34,32 @@ static void drain(struct worker *worker)
     worker_check_end(worker);
 }
 
-/* A coroutine: takes sockets over until the inbox is closed. */
+/* The next socket; the coroutine waits for it. False: no more will come. */
+static bool socket_receive(struct worker *worker, int *fd)
+{
+    struct emp_channel_wait wait = {NULL};
+    struct emp_waker waker = emp_task_waker(emp_task_current());
+    enum emp_status status;
+
+    while ((status = emp_channel_recv_poll(worker->sockets, &wait, &waker, fd)) == EMP_ERR_AGAIN) {
+        if (emp_coroutine_suspend() != EMP_OK) {
+            (void)emp_channel_forget(worker->sockets, &wait);
+            return false;
+        }
+    }
+    return status == EMP_OK;
+}
+
+/* A coroutine: takes sockets over until the channel is closed. */
 static void take_over(void *arg)
 {
     struct worker *worker = arg;
-    int fd;
+    int fd = -1;
 
-    while ((fd = inbox_receive(worker->inbox)) >= 0) {
+    while (socket_receive(worker, &fd)) {
         (void)connection_start(worker, fd);
     }
+    emp_channel_receiver_release(worker->sockets);
     drain(worker);
 }
 
@@ -104,7 +123,14 @@ static void worker_main(void *arg)
     }
 }
 
-bool worker_start(struct worker *worker)
+/* A socket that no worker received. */
+static void socket_drop(void *element)
+{
+    close(*(int *)element);
+}
+
+/* False: nothing was started. */
+static bool thread_begin(struct worker *worker)
 {
     if (uv_sem_init(&worker->ready, 0) != 0) {
         return false;
@@ -119,6 +145,32 @@ bool worker_start(struct worker *worker)
         return false;
     }
     return true;
+}
+
+bool worker_start(struct worker *worker)
+{
+    struct emp_channel_config config = {
+        .kind = EMP_CHANNEL_UNBOUNDED_MPSC, .element_bytes = sizeof(int), .drop = socket_drop};
+
+    if (emp_channel_create(worker->pool, &config, &worker->sockets) != EMP_OK) {
+        return false;
+    }
+    if (!thread_begin(worker)) {
+        emp_channel_receiver_release(worker->sockets);
+        emp_channel_sender_release(worker->sockets);
+        return false;
+    }
+    return true;
+}
+
+bool worker_send(struct worker *worker, int fd)
+{
+    return emp_channel_try_send(worker->sockets, &fd) == EMP_OK;
+}
+
+void worker_stop(struct worker *worker)
+{
+    emp_channel_sender_release(worker->sockets);
 }
 
 bool worker_join(struct worker *worker)

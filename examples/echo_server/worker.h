@@ -13,7 +13,7 @@
 
 struct emp_async_pool;
 struct connection;
-struct inbox;
+struct emp_channel;
 
 /* What the command line says. */
 struct settings {
@@ -40,10 +40,10 @@ struct worker {
     struct emp_uv *uv;
     struct emp_async_pool *pool;
     const struct settings *settings;
-    struct inbox *inbox;            /* sockets handed over; closed: the server stops */
+    struct emp_channel *sockets; /* handed over; the acceptor sends, closing it stops the server */
     struct connection *connections; /* list of those that live */
     size_t live;
-    bool is_draining; /* the inbox was closed */
+    bool is_draining; /* the channel was closed */
     bool is_failed;
     uv_timer_t last_call; /* ends what is left when draining takes too long */
     unsigned index;
@@ -52,13 +52,19 @@ struct worker {
     uv_sem_t ready;
 };
 
-/* Starts the thread and waits until its loop stands. */
+/* Makes the channel, starts the thread, waits until its loop stands. False: nothing is left. */
 bool worker_start(struct worker *worker);
 
-/* Waits for its end, which the closed inbox brings about. True: it ended in order. */
+/* Hands a socket over; by the acceptor. False: out of memory, the socket stays ours. */
+bool worker_send(struct worker *worker, int fd);
+
+/* No socket will come any more: those that were sent are served, then it ends. Once. */
+void worker_stop(struct worker *worker);
+
+/* Waits for its end, which worker_stop brings about. True: it ended in order. */
 bool worker_join(struct worker *worker);
 
-/* The last connection of a draining worker is gone, or its inbox ended. */
+/* The last connection of a draining worker is gone, or its channel was closed. */
 void worker_check_end(struct worker *worker);
 
 /* Calls to malloc, calloc and realloc of the whole process, when a counter is preloaded, else 0. */

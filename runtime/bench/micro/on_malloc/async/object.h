@@ -51,6 +51,9 @@ struct emp_object_hooks {
 /* Known to the compiler, so that a call through it is a call of malloc. */
 static const struct emp_object_hooks on_malloc_hooks = {NULL, free, malloc, free};
 
+/* A block of a channel keeps counts in the low bits of its address. */
+#define EMP_ON_MALLOC_BLOCK_ALIGN 128u
+
 #define emp_object_hooks on_malloc_hooks
 
 static inline void *emp_object_take(const struct emp_async_pool *pool, enum emp_object_kind kind)
@@ -62,6 +65,10 @@ static inline void *emp_object_take(const struct emp_async_pool *pool, enum emp_
     };
 
     (void)pool;
+    if (kind ==
+        EMP_OBJECT_BLOCK) { /* the one kind whose address has more than three bits to spare */
+        return aligned_alloc(EMP_ON_MALLOC_BLOCK_ALIGN, bytes_of[kind]);
+    }
     return malloc(bytes_of[kind]);
 }
 
