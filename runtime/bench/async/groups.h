@@ -1,0 +1,12 @@
+/*
+ * Purpose: the rows by file; list.c puts them in the order of the tables.
+ * Owner:   bench/async; constants.
+ */
+#ifndef BENCH_ASYNC_GROUPS_H
+#define BENCH_ASYNC_GROUPS_H
+
+#include "async/row.h"
+
+extern const struct async_group async_pool_group;
+
+#endif
