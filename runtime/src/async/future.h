@@ -3,8 +3,8 @@
  *   tasks or threads wait; producers race and one wins; every end may be dropped at any time.
  * When not to use it: for a stream of values; use a channel.
  * Life cycle: new makes two references, the producer's and the consumer's. The producer's ends with
- *   emp_promise_drop, the consumer's with emp_future_drop, in any order; a pending future whose last
- *   producer leaves is cancelled.
+ *   emp_promise_drop, the consumer's with emp_future_drop, in any order; a pending future whose
+ *   last producer leaves is cancelled.
  * Threads: any for every call. A reference belongs to one holder; emp_future_retain makes more.
  * Errors: enum emp_status.
  */

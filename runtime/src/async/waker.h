@@ -42,7 +42,7 @@ EMP_EXTERN_C_BEGIN
  * Makes a waker for a callback, with a copy of data in a pooled object of 64 bytes. Clones share
  * the object.
  * @param pool where the object comes from. @param wake called by each wake, with the address of the
- * copy, by the waking thread. @param drop called once with it when the last clone ends; may be NULL.
+ * copy, by the waking thread. @param drop called once with it when the last clone ends, or NULL.
  * @param data copied. @param bytes 0..EMP_WAKER_INLINE_BYTES.
  * @param out receives the waker; empty on failure.
  * @returns EMP_OK, EMP_ERR_NOMEM, EMP_ERR_TOO_BIG, EMP_ERR_INVALID. Errors: as returned.
@@ -110,8 +110,8 @@ EMP_INLINE void emp_waker_drop(struct emp_waker *waker)
 
 /**
  * Whether two wakers wake the same target, so that a registration may stay as it is.
- * @param a a waker. @param b a waker. @returns true when they surely do. Errors: none. Threads: any.
- * Cost: two comparisons. Since: 0.2. Source: row E3.
+ * @param a a waker. @param b a waker. @returns true when they surely do. Errors: none.
+ * Threads: any. Cost: two comparisons. Since: 0.2. Source: row E3.
  */
 EMP_INLINE bool emp_waker_same(const struct emp_waker *a, const struct emp_waker *b)
 {
