@@ -17,6 +17,7 @@ extern const struct model_case bug_lifetime[];
 extern const struct model_case protocol_words[];
 extern const struct model_case protocol_parked[];
 extern const struct model_case protocol_ring[];
+extern const struct model_case protocol_task[];
 extern const struct model_case protocol_mutex[];
 extern const struct model_case protocol_callback[];
 extern const struct model_case protocol_slab[];

@@ -49,6 +49,9 @@ struct emp_object_hooks {
 /* Set once by core before the first pool exists. */
 extern struct emp_object_hooks emp_object_hooks;
 
+/* By class: whose objects they are. core writes an entry before the first object of the class. */
+extern struct emp_async_pool *emp_object_pools[EMP_CLASS_LIMIT - EMP_POOL_CLASS_FIRST];
+
 /* An object of a kind with undefined content, or NULL. */
 static inline void *emp_object_take(const struct emp_async_pool *pool, enum emp_object_kind kind)
 {
@@ -58,6 +61,17 @@ static inline void *emp_object_take(const struct emp_async_pool *pool, enum emp_
         return emp_object_hooks.take(pool, kind);
     }
     return object;
+}
+
+/* The pool of an object, found by its address: an object has no room for a pointer to it. */
+static inline struct emp_async_pool *emp_object_pool_of(const void *object)
+{
+    const struct emp_l1 *view = emp_l1_current();
+    size_t unit = ((uintptr_t)object - view->arena_base) >> EMP_UNIT_SHIFT;
+
+    /* order(slab-tag): relaxed; the caller holds the object, so its slab cannot end meanwhile */
+    return emp_object_pools[emp_tag_class(emp_load_relaxed(&view->tags[unit])) -
+                            EMP_POOL_CLASS_FIRST];
 }
 
 /* Gives an object of any pool back. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "async/object.h"
+#include "async/stack_pool.h"
 #include "core/advanced_memory_pool.h"
 #include "core/hot_path.h"
 #include "core/maintenance.h"
@@ -141,7 +142,10 @@ static enum emp_status kind_create(struct async_owner *owner, enum emp_object_ki
     enum emp_status status = emp_pool_create(&config, &owner->pools[kind]);
 
     if (status == EMP_OK) {
-        owner->pool.class_of[kind] = (uint16_t)emp_pool_class(owner->pools[kind]);
+        uint32_t class_id = emp_pool_class(owner->pools[kind]);
+
+        owner->pool.class_of[kind] = (uint16_t)class_id;
+        emp_object_pools[class_id - EMP_POOL_CLASS_FIRST] = &owner->pool;
     }
     return status;
 }
@@ -151,6 +155,7 @@ static bool owner_end(struct async_owner *owner)
 {
     bool clean = true;
 
+    emp_stack_manager_end(owner->pool.stacks);
     for (unsigned kind = 0; kind < EMP_OBJECT_KINDS; kind++) {
         if (owner->pools[kind] != NULL && emp_pool_destroy(owner->pools[kind], NULL) != EMP_OK) {
             clean = false;
@@ -188,6 +193,10 @@ enum emp_status emp_async_pool_create(const struct emp_async_pool_config *config
     }
     for (unsigned kind = 0; kind < EMP_OBJECT_KINDS && status == EMP_OK; kind++) {
         status = kind_create(owner, kind, limits_of(config, kind));
+    }
+    if (status == EMP_OK) {
+        owner->pool.stacks = emp_stack_manager_new(&owner->pool);
+        status = owner->pool.stacks == NULL ? EMP_ERR_NOMEM : EMP_OK;
     }
     if (status != EMP_OK) {
         (void)owner_end(owner);

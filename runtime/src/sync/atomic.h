@@ -38,6 +38,8 @@
     __atomic_compare_exchange_n((p), (e), (v), false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)
 #define emp_cas_acq_rel(p, e, v) \
     __atomic_compare_exchange_n((p), (e), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+#define emp_cas_acq_rel_relaxed(p, e, v) \
+    __atomic_compare_exchange_n((p), (e), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)
 
 #define emp_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define emp_fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
