@@ -7,6 +7,13 @@
 
 #include "async/row.h"
 
+extern const struct async_group async_task_group;
+extern const struct async_group async_future_group;
+extern const struct async_group async_coroutine_group;
+extern const struct async_group async_skynet_group;
+extern const struct async_group async_idle_group;
+extern const struct async_group async_wake_group;
+extern const struct async_group async_timer_group;
 extern const struct async_group async_pool_group;
 
 #endif

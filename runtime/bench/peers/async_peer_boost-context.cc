@@ -57,7 +57,7 @@ void run_switch(size_t count)
             return std::move(caller);
         });
     }
-    peer_sample("time", ring_batch, &state);
+    peer_sample("switch", ring_batch, &state);
     is_over = true;
     for (ctx::fiber &fiber : state.fibers) {
         fiber = std::move(fiber).resume();

@@ -162,7 +162,7 @@ void run_skynet()
 
 void run_switch(size_t count)
 {
-    peer_sample("time", switch_batch, &count);
+    peer_sample("yield", switch_batch, &count);
 }
 
 /* The gate of idle fibers. */

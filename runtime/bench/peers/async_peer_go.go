@@ -145,7 +145,7 @@ func switchAmong(routines int) {
 	if turns < 4 {
 		turns = 4
 	}
-	measure("time", routines*turns, func() {
+	measure("yield", routines*turns, func() {
 		ended := 0
 		for i := 0; i < routines; i++ {
 			go func() {

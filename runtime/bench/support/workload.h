@@ -34,7 +34,8 @@ enum bench_unit {
     BENCH_MIB,        /* mebibytes */
     BENCH_US_THREAD,  /* microseconds per thread */
     BENCH_PER_MILLION, /* events per million calls */
-    BENCH_BYTES        /* bytes, smaller is better */
+    BENCH_BYTES,       /* bytes, smaller is better */
+    BENCH_MS           /* milliseconds */
 };
 
 /* One execution of a workload for one contestant. */
