@@ -22,5 +22,6 @@ extern const struct model_case protocol_mutex[];
 extern const struct model_case protocol_callback[];
 extern const struct model_case protocol_slab[];
 extern const struct model_case protocol_process[];
+extern const struct model_case protocol_stack[];
 
 #endif

@@ -183,8 +183,8 @@ enum emp_status emp_async_pool_create(const struct emp_async_pool_config *config
     if (owner == NULL) {
         return EMP_ERR_NOMEM;
     }
-    emp_object_hooks =
-        (struct emp_object_hooks){hook_take, hook_give, hook_memory_take, hook_memory_give};
+    emp_object_hooks = (struct emp_object_hooks){
+        hook_take, hook_give, hook_memory_take, hook_memory_give, emp_maintenance_offer_for_stacks};
     owner->pool.owner = owner;
     if (config->name != NULL) {
         memcpy(owner->name, config->name, strlen(config->name) + 1);
