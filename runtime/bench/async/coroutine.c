@@ -1,11 +1,14 @@
 /*
- * Purpose: coroutines: the switch on a bare loop, the yield through the executor, creation.
+ * Purpose: coroutines: the switch alone, a turn on a bare loop, the yield through the executor,
+ *          creation.
  * Owner:   a child process, one thread.
  */
 #include "async/groups.h"
 
 #include "async/coroutine.h"
 #include "async/loop.h"
+#include "micro/raw_switch.h"
+#include "support/pages.h"
 
 #define SWITCHES  ((size_t)65536)
 #define TURNS_MIN 4u
@@ -71,14 +74,42 @@ static void executor_batch(void *context)
                   "a coroutine did not yield");
 }
 
+/* The stacks of the library's switch alone. */
+struct raw_bench {
+    struct bench_raw_switch raw;
+    size_t turns;
+};
+
+static void raw_batch(void *context)
+{
+    struct raw_bench *bench = context;
+
+    bench_raw_switch_run(&bench->raw, bench->turns);
+}
+
+static void measure_raw(struct async_run *run, size_t count, size_t turns)
+{
+    struct raw_bench bench = {.raw = {.count = count}, .turns = turns};
+    size_t stack_bytes = count * BENCH_RAW_STACK_BYTES;
+    size_t word_bytes = count * sizeof *bench.raw.words;
+
+    bench.raw.stacks = bench_pages_map(stack_bytes);
+    bench.raw.words = bench_pages_map(word_bytes);
+    bench_raw_switch_begin(&bench.raw);
+    async_measure(run, "switch", (double)(2 * turns * count), raw_batch, &bench);
+    bench_pages_unmap(bench.raw.stacks, stack_bytes);
+    bench_pages_unmap(bench.raw.words, word_bytes);
+}
+
 static void run_switch(struct async_run *run, const struct async_row *row)
 {
     struct yielders yielders = {.count = row->count};
 
     yielders.turns = SWITCHES / row->count < TURNS_MIN ? TURNS_MIN : SWITCHES / row->count;
+    measure_raw(run, row->count, yielders.turns);
     async_loop_begin(&yielders.loop);
     yielders_spawn(&yielders, &yielders.loop.scheduler, 0);
-    async_measure(run, "switch", (double)(2 * yielders.turns * row->count), loop_batch, &yielders);
+    async_measure(run, "turn", (double)(yielders.turns * row->count), loop_batch, &yielders);
     yielders.is_over = true;
     async_loop_run(&yielders.loop);
     yielders.is_over = false;
@@ -129,18 +160,19 @@ static void run_create(struct async_run *run, const struct async_row *row)
 }
 
 /* count: coroutines. */
-#define SWITCH_ROW(coroutines)                                                                     \
+#define SWITCH_ROW(coroutines, switch_goal)                                                        \
     {                                                                                              \
         .name = "switch." #coroutines,                                                             \
-        .title = #coroutines " coroutines in turn; switch: half of a resume on a bare "            \
-                             "loop and the way back; yield: one turn on the executor",             \
-        .apis = BENCH_ON_TYPED, .count = (coroutines), .goals = {{"switch", 5}}, .run = run_switch \
+        .title = #coroutines " stacks in turn; switch: nothing around it; turn: resume and yield " \
+                             "on a bare loop; yield: on the executor",                             \
+        .apis = BENCH_ON_TYPED, .count = (coroutines), .goals = {{"switch", (switch_goal)}},       \
+        .run = run_switch                                                                          \
     }
 
 static const struct async_row rows[] = {
-    SWITCH_ROW(2),
-    SWITCH_ROW(64),
-    SWITCH_ROW(4096),
+    SWITCH_ROW(2, 5),
+    SWITCH_ROW(64, 5),
+    SWITCH_ROW(4096, 0),
     {.name = "coroutine.create",
      .title = "spawn, run, end of a coroutine with a warm stack, on a bare loop",
      .apis = BENCH_ON_TYPED,

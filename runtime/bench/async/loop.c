@@ -4,6 +4,8 @@
  */
 #include "async/loop.h"
 
+#include <stdio.h>
+
 static void loop_submit(struct emp_scheduler *self, struct emp_task *task,
                         enum emp_submit_reason why)
 {
@@ -41,9 +43,16 @@ struct emp_async_pool *async_pool_begin(void)
     return pool;
 }
 
+static void pool_tell(const struct emp_async_leak *leak, void *context)
+{
+    (void)context;
+    fprintf(stderr, "async_bench: %llu of kind %s were never given back\n",
+            (unsigned long long)leak->objects, leak->kind);
+}
+
 void async_pool_end(struct emp_async_pool *pool)
 {
-    async_require(emp_async_pool_destroy(pool, NULL, NULL) == EMP_OK,
+    async_require(emp_async_pool_destroy(pool, pool_tell, NULL) == EMP_OK,
                   "objects of the pool are still in use");
 }
 

@@ -29,8 +29,10 @@ static enum emp_poll storm_poll(struct emp_task *task, void *body)
     struct emp_waker own = emp_task_waker(task);
 
     /* order(bench.storm): relaxed, a count by one thread at a time. */
-    bench_store_relaxed(&storm->polls, bench_load_relaxed(&storm->polls) + 1);
-    if (storm->waker.vt == NULL) {
+    uint64_t polls = bench_load_relaxed(&storm->polls);
+
+    bench_store_relaxed(&storm->polls, polls + 1);
+    if (polls == 0) {
         storm->waker = emp_waker_clone(&own);
         /* order(bench.storm): release, the waker is there. */
         bench_store_release(&storm->is_known, 1);
