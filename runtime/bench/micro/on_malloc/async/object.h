@@ -45,11 +45,18 @@ struct emp_object_hooks {
     void *(*take)(const struct emp_async_pool *pool, enum emp_object_kind kind);
     void (*give)(void *object);
     void *(*memory_take)(size_t bytes);
+    void *(*memory_take_zeroed)(size_t bytes);
     void (*memory_give)(void *block);
 };
 
+static inline void *on_malloc_take_zeroed(size_t bytes)
+{
+    return calloc(1, bytes);
+}
+
 /* Known to the compiler, so that a call through it is a call of malloc. */
-static const struct emp_object_hooks on_malloc_hooks = {NULL, free, malloc, free};
+static const struct emp_object_hooks on_malloc_hooks = {NULL, free, malloc, on_malloc_take_zeroed,
+                                                        free};
 
 /* A block of a channel keeps counts in the low bits of its address. */
 #define EMP_ON_MALLOC_BLOCK_ALIGN 128u
