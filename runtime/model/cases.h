@@ -23,5 +23,7 @@ extern const struct model_case protocol_callback[];
 extern const struct model_case protocol_slab[];
 extern const struct model_case protocol_process[];
 extern const struct model_case protocol_stack[];
+extern const struct model_case protocol_future[];
+extern const struct model_case protocol_id[];
 
 #endif

@@ -43,6 +43,7 @@ struct emp_object_hooks {
     void (*give)(void *object);
     void *(*memory_take)(
         size_t bytes); /* a block of the heap, 16-aligned (64 for multiples of 64) */
+    void *(*memory_take_zeroed)(size_t bytes);
     void (*memory_give)(void *block);
     void (*stacks_grew)(void); /* there is something that a tick may park one day */
 };
