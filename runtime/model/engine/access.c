@@ -47,6 +47,10 @@ const char *model_order_name(uint8_t order)
         return "seq_cst";
     case MODEL_DROPPED:
         return "nothing";
+    case MODEL_LIGHT:
+        return "light";
+    case MODEL_HEAVY:
+        return "heavy";
     default:
         return "relaxed";
     }

@@ -159,7 +159,7 @@ struct model_event *model_event_add(unsigned actor, enum model_event_kind kind,
 
 static void note_order(uint8_t order)
 {
-    if (order == MODEL_SEQ_CST) {
+    if (order == MODEL_SEQ_CST || order == MODEL_LIGHT || order == MODEL_HEAVY) {
         model_run.sequential++;
     }
 }

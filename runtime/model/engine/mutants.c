@@ -90,7 +90,9 @@ static unsigned weaker(uint8_t kind, uint8_t order, uint8_t *out)
 {
     unsigned count = 0;
     if (kind == MODEL_KIND_FENCE) {
-        if (order == MODEL_SEQ_CST) {
+        if (order == MODEL_HEAVY) {
+            out[count++] = MODEL_SEQ_CST;
+        } else if (order == MODEL_SEQ_CST) {
             out[count++] = MODEL_ACQ_REL;
         }
         out[count++] = MODEL_DROPPED;

@@ -49,7 +49,16 @@ static void row_step(row_t into, const row_t from, const row_t *step)
 
 static bool is_sequential(const struct model_event *event)
 {
-    return event->order == MODEL_SEQ_CST && event->kind <= MODEL_FENCED;
+    return (event->order == MODEL_SEQ_CST || event->order == MODEL_LIGHT ||
+            event->order == MODEL_HEAVY) &&
+           event->kind <= MODEL_FENCED;
+}
+
+/* A light fence has a place in the order only beside heavy ones (P1202). */
+static bool is_ordered(const struct model_event *a, const struct model_event *b)
+{
+    return (a->order != MODEL_LIGHT || b->order == MODEL_HEAVY) &&
+           (b->order != MODEL_LIGHT || a->order == MODEL_HEAVY);
 }
 
 static bool is_fence(const struct model_event *event)
@@ -165,7 +174,9 @@ bool model_sequential_holds(void)
         psc_row(list[i], reached);
         edge[i] = 0;
         for (unsigned j = 0; j < count; j++) {
-            edge[i] |= (uint64_t)row_has(reached, list[j]) << j;
+            if (is_ordered(&model_run.event[list[i]], &model_run.event[list[j]])) {
+                edge[i] |= (uint64_t)row_has(reached, list[j]) << j;
+            }
         }
     }
     for (unsigned k = 0; k < count; k++) {

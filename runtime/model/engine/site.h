@@ -19,7 +19,9 @@ enum model_order {
     MODEL_RELEASE = 2,
     MODEL_ACQ_REL = 3,
     MODEL_SEQ_CST = 7,
-    MODEL_DROPPED = 8 /* a fence that a mutant has taken out */
+    MODEL_DROPPED = 8, /* a fence that a mutant has taken out */
+    MODEL_LIGHT = 16,  /* a fence: nothing but what its pair with a heavy one orders */
+    MODEL_HEAVY = 39   /* a fence: seq_cst, and so for light ones too */
 };
 
 enum model_kind { MODEL_KIND_LOAD, MODEL_KIND_STORE, MODEL_KIND_RMW, MODEL_KIND_FENCE };

@@ -38,10 +38,17 @@
     __atomic_compare_exchange_n((p), (e), (v), false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)
 #define emp_cas_acq_rel(p, e, v) \
     __atomic_compare_exchange_n((p), (e), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+/* As emp_cas_acq_rel, for loops that use the value found only to try again. */
 #define emp_cas_acq_rel_relaxed(p, e, v) \
     __atomic_compare_exchange_n((p), (e), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)
 
 #define emp_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define emp_fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+
+/*
+ * The cheap half of a pair whose dear half is emp_fence_heavy (thread/heavy_fence.h): against that
+ * one it orders as a seq_cst fence does, against anything else not at all. No instruction.
+ */
+#define emp_fence_light() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 #endif

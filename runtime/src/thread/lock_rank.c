@@ -30,7 +30,7 @@ void emp_lock_rank_check_wait(const struct emp_mutex *mutex)
         emp_check(other != mutex);
         emp_check(other->rank <= mutex->rank);
         if (other->rank == mutex->rank) {
-            emp_check(mutex->rank == EMP_RANK_SHARD);
+            emp_check(mutex->rank == EMP_RANK_SHARD || mutex->rank == EMP_RANK_CHANNEL);
             emp_check((uintptr_t)other < (uintptr_t)mutex);
         }
     }

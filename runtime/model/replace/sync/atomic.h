@@ -39,5 +39,6 @@
 
 #define emp_fence_acquire() MODEL_FENCE(ACQUIRE)
 #define emp_fence_seq_cst() MODEL_FENCE(SEQ_CST)
+#define emp_fence_light()   MODEL_FENCE(LIGHT)
 
 #endif

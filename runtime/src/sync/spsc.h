@@ -1,0 +1,99 @@
+/*
+ * Purpose: the two positions of a bounded ring with one producer and one consumer; where the items
+ *          lie, and how large they are, is the owner's.
+ * Owner:   sync. Roles: one producer asks for room, writes, publishes; one consumer asks what is
+ *          ready, reads, consumes. Each role is one thread at a time, handed over with an acquire.
+ *
+ *   cell i:  free --publish (producer): tail = i+1--> full --consume (consumer): head = i+1--> free
+ *
+ * Invariants: I1 head <= tail <= head + cells, in 32-bit arithmetic that wraps. I2 cells in
+ *   [head, tail) are the consumer's, all others the producer's. I3 what a side remembers of the
+ *   other's position is never ahead of it.
+ * Linearisation: the store of tail (send), of head (receive).
+ * Order table: spsc: tail releases the items, its load acquires them; head releases the cells that
+ *   have been read, its load acquires them. A side reads its own position without order.
+ * Progress: wait-free. ABA: none, nothing is compared but distances below 2^31.
+ * Does not promise: that room or readiness is told at once: a side looks at the other's position
+ *   only when what it remembers does not do.
+ * Source: the cached opposite position is E. Rigtorp's SPSCQueue; L. Lamport, 1983.
+ * Threads: see the roles. Design: [sync.proto.spsc]
+ */
+#ifndef EMP_SYNC_SPSC_H
+#define EMP_SYNC_SPSC_H
+
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "sync/atomic.h"
+
+/* The owner puts the two halves on lines of their own, 128 bytes apart: lines come in pairs. */
+struct emp_spsc_producer {
+    uint32_t tail;      /* atomic: spsc. cells ever published */
+    uint32_t head_seen; /* the producer's */
+};
+
+struct emp_spsc_consumer {
+    uint32_t head;      /* atomic: spsc. cells ever consumed */
+    uint32_t tail_seen; /* the consumer's */
+};
+
+/* Producer: the position of its next cell. */
+static inline uint32_t emp_spsc_tail(const struct emp_spsc_producer *own)
+{
+    /* order(spsc): relaxed; only this thread writes it */
+    return emp_load_relaxed(&own->tail);
+}
+
+/* Producer: how many of the wanted cells are free. */
+static inline uint32_t emp_spsc_room(struct emp_spsc_producer *own,
+                                     const struct emp_spsc_consumer *other, uint32_t cells,
+                                     uint32_t wanted)
+{
+    uint32_t tail = emp_spsc_tail(own);
+    uint32_t room = cells - (tail - own->head_seen);
+
+    if (emp_unlikely(room < wanted)) {
+        /* order(spsc): acquire; the consumer's reads of these cells are over */
+        own->head_seen = emp_load_acquire(&other->head);
+        room = cells - (tail - own->head_seen);
+    }
+    return room < wanted ? room : wanted;
+}
+
+/* Producer: the next `count` cells have been written. */
+static inline void emp_spsc_publish(struct emp_spsc_producer *own, uint32_t count)
+{
+    /* order(spsc): release; the items are visible to the consumer */
+    emp_store_release(&own->tail, emp_spsc_tail(own) + count);
+}
+
+/* Consumer: the position of its next cell. */
+static inline uint32_t emp_spsc_head(const struct emp_spsc_consumer *own)
+{
+    /* order(spsc): relaxed; only this thread writes it */
+    return emp_load_relaxed(&own->head);
+}
+
+/* Consumer: how many of the wanted cells are full. */
+static inline uint32_t emp_spsc_ready(struct emp_spsc_consumer *own,
+                                      const struct emp_spsc_producer *other, uint32_t wanted)
+{
+    uint32_t head = emp_spsc_head(own);
+    uint32_t ready = own->tail_seen - head;
+
+    if (emp_unlikely(ready < wanted)) {
+        /* order(spsc): acquire; the items that the producer published */
+        own->tail_seen = emp_load_acquire(&other->tail);
+        ready = own->tail_seen - head;
+    }
+    return ready < wanted ? ready : wanted;
+}
+
+/* Consumer: the next `count` cells have been read. */
+static inline void emp_spsc_consume(struct emp_spsc_consumer *own, uint32_t count)
+{
+    /* order(spsc): release; our reads are over before the producer writes again */
+    emp_store_release(&own->head, emp_spsc_head(own) + count);
+}
+
+#endif
