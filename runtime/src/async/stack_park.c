@@ -123,6 +123,8 @@ static void group_save(struct group *group, uint32_t age_limit)
         uint64_t *const word = &group->size->words[group->first + i];
 
         if (!emp_stack_word_claim_old(word, age_limit)) {
+            group->stacks->is_aging |=
+                emp_stack_state_of(emp_stack_word_look(word)) == EMP_STACK_SLEEPS;
             continue;
         }
         const uint64_t seen = emp_stack_word_look(word);
@@ -132,7 +134,8 @@ static void group_save(struct group *group, uint32_t age_limit)
             group->is_new[i] = true;
             group->news++;
         } else {
-            emp_stack_word_settle(word, seen & EMP_STACK_OWNER, EMP_STACK_SLEEPS);
+            /* As old as before, so that nobody waits for it to grow old. */
+            emp_stack_word_settle(word, seen & EMP_STACK_OWNER, EMP_STACK_SLEEPS | EMP_STACK_AGE);
         }
     }
     group->held = group->news;
@@ -304,12 +307,11 @@ static bool tick_sweep(struct emp_stack_manager *stacks)
     return false;
 }
 
-bool emp_coroutine_tick(struct emp_async_pool *pool, uint64_t now_ns)
+bool emp_stack_tick(struct emp_stack_manager *stacks, uint64_t now_ns, bool *asleep)
 {
-    struct emp_stack_manager *const stacks = pool->stacks;
     bool more = false;
 
-    if (stacks == NULL || emp_fiber_watched || !emp_claim_take(&stacks->ticking)) {
+    if (emp_fiber_watched || !emp_claim_take(&stacks->ticking)) {
         return false;
     }
     const uint64_t period = stacks->policy.idle_ns / (AGE_LIMIT + 1);
@@ -318,11 +320,20 @@ bool emp_coroutine_tick(struct emp_async_pool *pool, uint64_t now_ns)
         (stacks->is_sweeping || now_ns - stacks->sweep_ns >= period)) {
         if (!stacks->is_sweeping) {
             stacks->sweep_ns = now_ns;
+            stacks->is_aging = false;
             (void)emp_stack_trim(stacks, false);
         }
         more = tick_sweep(stacks);
         stacks->is_sweeping = more;
     }
+    *asleep = *asleep || stacks->is_aging;
     emp_claim_give_back(&stacks->ticking);
     return more;
+}
+
+bool emp_coroutine_tick(struct emp_async_pool *pool, uint64_t now_ns)
+{
+    bool asleep = false;
+
+    return pool->stacks != NULL && emp_stack_tick(pool->stacks, now_ns, &asleep);
 }

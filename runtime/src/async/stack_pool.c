@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "async/object.h"
+#include "async/stack_process.h"
 #include "base/check.h"
 #include "sync/atomic.h"
 #include "sync/claim.h"
@@ -32,6 +33,16 @@ static const struct size_row {
     {18, 1u << 18},
     {20, 1u << 16},
 };
+
+struct emp_mutex emp_stack_lists = EMP_MUTEX_INIT(STACKS);
+
+static uint32_t made_total; /* atomic: stack-fresh. stacks ever made */
+
+uint32_t emp_stack_made_total(void)
+{
+    /* order(stack-fresh): relaxed; a number that decides whether a thread is worth it */
+    return emp_load_relaxed(&made_total);
+}
 
 static void list_push(struct emp_stack_size *size, struct emp_stack_list *list, uint32_t slot)
 {
@@ -84,9 +95,6 @@ struct emp_stack_manager *emp_stack_manager_new(const struct emp_async_pool *poo
         .resident_max = (size_t)1 << 30,
         .free_resident_max = (size_t)64 << 20,
     };
-    for (unsigned i = 0; i < EMP_STACK_SIZES; i++) {
-        emp_mutex_init(&stacks->sizes[i].lock, EMP_RANK_STACKS);
-    }
     /* Without the handler, or with too many pools, an overflow is a fault without a report. */
     (void)emp_fault_init(emp_stack_explain_fault);
     (void)emp_stack_manager_list(stacks);
@@ -159,7 +167,7 @@ static EMP_COLD bool size_open(struct emp_stack_manager *stacks, unsigned number
         return false;
     }
     memset(shelves, 0, bytes);
-    emp_mutex_lock(&size->lock);
+    emp_mutex_lock(&emp_stack_lists);
     if (size->shelves == NULL) {
         size->shelves = shelves;
         shelves = NULL;
@@ -170,11 +178,24 @@ static EMP_COLD bool size_open(struct emp_stack_manager *stacks, unsigned number
         shelves = size->shelves;
         size->shelves = NULL;
     }
-    emp_mutex_unlock(&size->lock);
+    emp_mutex_unlock(&emp_stack_lists);
     if (shelves != NULL) {
         emp_object_hooks.memory_give(shelves);
     }
     return is_open;
+}
+
+/* Takes up to count slots that were never used; the lock is held. */
+static uint32_t size_cut_fresh(struct emp_stack_size *size, uint32_t *slots, uint32_t count)
+{
+    uint32_t got = 0;
+
+    while (got < count && size->fresh + 1 < size->map.slots) {
+        slots[got++] = size->fresh;
+        /* order(stack-fresh): relaxed; a bound for sweeps, words behind it are zero: free */
+        emp_store_relaxed(&size->fresh, size->fresh + 1);
+    }
+    return got;
 }
 
 /* Takes up to count slots from warm, cold and fresh; *fresh receives how many of them are new. */
@@ -182,7 +203,7 @@ static uint32_t size_pop(struct emp_stack_size *size, uint32_t *slots, uint32_t 
                          uint32_t *fresh)
 {
     *fresh = 0;
-    emp_mutex_lock(&size->lock);
+    emp_mutex_lock(&emp_stack_lists);
     uint32_t got = list_pop(size, &size->warm, slots, count);
 
     if (size->warm.count < size->warm_least) {
@@ -192,14 +213,11 @@ static uint32_t size_pop(struct emp_stack_size *size, uint32_t *slots, uint32_t 
         got = list_pop(size, &size->cold, slots, count);
         cold_tell(size);
     }
-    while (got < count && size->fresh + 1 < size->map.slots) {
-        slots[got] = size->fresh;
-        /* order(stack-fresh): relaxed; a bound for sweeps, words behind it are zero: free */
-        emp_store_relaxed(&size->fresh, size->fresh + 1);
-        got++;
-        *fresh += 1;
+    if (got == 0) {
+        *fresh = size_cut_fresh(size, slots, count);
+        got = *fresh;
     }
-    emp_mutex_unlock(&size->lock);
+    emp_mutex_unlock(&emp_stack_lists);
     return got;
 }
 
@@ -225,6 +243,11 @@ static EMP_COLD uint32_t size_refill(struct emp_stack_manager *stacks, unsigned 
     for (uint32_t i = got - fresh; i < got; i++) {
         slot_prepare(stacks, number, slots[i]);
     }
+    if (fresh != 0) {
+        /* order(stack-fresh): relaxed; as above */
+        emp_fetch_add_relaxed(&made_total, fresh);
+        emp_object_hooks.stacks_grew();
+    }
     return got;
 }
 
@@ -240,11 +263,11 @@ static struct emp_stack_shelf *shelf_claim(const struct emp_stack_manager *stack
 /* Puts slots on the warm list. */
 static void size_keep(struct emp_stack_size *size, const uint32_t *slots, uint32_t count)
 {
-    emp_mutex_lock(&size->lock);
+    emp_mutex_lock(&emp_stack_lists);
     for (uint32_t i = 0; i < count; i++) {
         list_push(size, &size->warm, slots[i]);
     }
-    emp_mutex_unlock(&size->lock);
+    emp_mutex_unlock(&emp_stack_lists);
 }
 
 /* Puts what a refill brought beside the one that is wanted on the shelf, or back on the list. */
@@ -318,22 +341,22 @@ static size_t size_cool(struct emp_stack_size *size, uint32_t keep)
     uint32_t got = TRIM_BATCH;
 
     while (got == TRIM_BATCH && !emp_fiber_watched) {
-        emp_mutex_lock(&size->lock);
+        emp_mutex_lock(&emp_stack_lists);
         const uint32_t above = size->warm.count > keep ? size->warm.count - keep : 0;
 
         got = list_pop(size, &size->warm, slots, above < TRIM_BATCH ? above : TRIM_BATCH);
-        emp_mutex_unlock(&size->lock);
+        emp_mutex_unlock(&emp_stack_lists);
         for (uint32_t i = 0; i < got; i++) {
             if (emp_stack_map_purge(&size->map, slots[i], 1)) {
                 given += RESIDENT_GUESS;
             }
         }
-        emp_mutex_lock(&size->lock);
+        emp_mutex_lock(&emp_stack_lists);
         for (uint32_t i = 0; i < got; i++) {
             list_push(size, &size->cold, slots[i]);
         }
         cold_tell(size);
-        emp_mutex_unlock(&size->lock);
+        emp_mutex_unlock(&emp_stack_lists);
     }
     return given;
 }
@@ -408,15 +431,27 @@ size_t emp_stack_trim(struct emp_stack_manager *stacks, bool all)
         if (all) {
             size_clear_shelves(stacks, size);
         }
-        emp_mutex_lock(&size->lock);
+        emp_mutex_lock(&emp_stack_lists);
         /* What lay unused since the last call is too much; half of it goes. */
         const uint32_t keep = all ? 0 : size->warm.count - size->warm_least / 2;
 
         size->warm_least = keep;
-        emp_mutex_unlock(&size->lock);
+        emp_mutex_unlock(&emp_stack_lists);
         given += size_cool(size, keep);
     }
     return given;
+}
+
+void emp_stack_reset_in_child(struct emp_stack_manager *stacks)
+{
+    emp_claim_reset_in_child(&stacks->ticking);
+    for (unsigned i = 0; i < EMP_STACK_SIZES; i++) {
+        struct emp_stack_size *const size = &stacks->sizes[i];
+
+        for (uint32_t at = 0; size->is_open != 0 && at < stacks->shelves; at++) {
+            emp_claim_reset_in_child(&size->shelves[at].taken);
+        }
+    }
 }
 
 bool emp_stack_is_pressed(const struct emp_stack_manager *stacks)

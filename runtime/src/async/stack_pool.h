@@ -7,8 +7,8 @@
  *                     ^----------------------+-------------------------+-----------------+
  *
  * Owner:   async. The manager is made with its pool and ends with it.
- * Threads: any. A shelf is held by a claim, for some instructions; the lists by a mutex of rank
- *          STACKS, never across a system call but the opening of a size.
+ * Threads: any. A shelf is held by a claim, for some instructions; the lists of all managers by
+ *          one mutex of rank STACKS, never across a system call but the opening of a size.
  * Design:  [async.proto.stack-pool] [async.inv.stack-once]
  */
 #ifndef EMP_ASYNC_STACK_POOL_H
@@ -52,12 +52,11 @@ struct emp_stack_size {
     struct emp_stack_map map; /* const once open */
     uint64_t *words;          /* atomic: stack-word. one per slot; const pointer once open */
     struct emp_stack_shelf *shelves;
-    struct emp_mutex lock;
     uint32_t is_open;           /* atomic: stack-size. map and words are there */
     uint32_t fresh;             /* atomic: stack-fresh. slots from here on were never used */
-    struct emp_stack_list warm; /* guarded by lock */
-    struct emp_stack_list cold; /* guarded by lock */
-    uint32_t warm_least;        /* guarded by lock: fewest in warm since the last tick */
+    struct emp_stack_list warm; /* guarded by emp_stack_lists */
+    struct emp_stack_list cold; /* guarded by emp_stack_lists */
+    uint32_t warm_least;        /* guarded by emp_stack_lists: fewest in warm since the last tick */
     uint32_t cold_slots;        /* atomic: stack-count. cold.count, for who has no lock */
     uint32_t parked;            /* atomic: stack-count. slots whose stack is parked */
     uint32_t hand;              /* the tick's: where the next sweep goes on */
@@ -72,6 +71,7 @@ struct emp_stack_manager {
     uint32_t ticking;                   /* atomic: claim. one sweep at a time */
     uint64_t sweep_ns;                  /* the tick's: when the last sweep began */
     bool is_sweeping;                   /* the tick's: that sweep is not at its end */
+    bool is_aging;                      /* the tick's: it has met stacks that sleep, not yet long */
     uint64_t parks;                     /* atomic: stack-count */
     uint64_t unparks;                   /* atomic: stack-count */
     uint64_t refusals; /* atomic: stack-count. parks for which memory was missing */
@@ -81,9 +81,18 @@ struct emp_stack_manager {
 struct emp_stack_manager *emp_stack_manager_new(const struct emp_async_pool *pool);
 void emp_stack_manager_end(struct emp_stack_manager *stacks);
 
-/* Makes a manager known to the handler of faults; false: there are too many. */
+/* The lock of all lists; one, so that a fork finds them whole. */
+extern struct emp_mutex emp_stack_lists;
+
+/*
+ * Makes a manager known to the handler of faults and to emp_stack_tick_all; false: there are too
+ * many. Unlisting waits until nobody walks over them.
+ */
 bool emp_stack_manager_list(struct emp_stack_manager *stacks);
 void emp_stack_manager_unlist(const struct emp_stack_manager *stacks);
+
+/* emp_coroutine_tick for one manager; *asleep is set when some may be due later. */
+bool emp_stack_tick(struct emp_stack_manager *stacks, uint64_t now_ns, bool *asleep);
 
 /* The smallest size with so many bytes; the largest when none has. */
 unsigned emp_stack_size_for(size_t bytes);
@@ -96,6 +105,9 @@ void emp_stack_give(struct emp_stack_manager *stacks, unsigned size, uint32_t sl
 
 /* Gives back pages of free stacks that were not needed since the last call. Bytes given back. */
 size_t emp_stack_trim(struct emp_stack_manager *stacks, bool all);
+
+/* In a forked child: what other threads had claimed is free; stacks in their hands are lost. */
+void emp_stack_reset_in_child(struct emp_stack_manager *stacks);
 
 /* Whether free and sleeping stacks hold more pages than the policy allows. */
 bool emp_stack_is_pressed(const struct emp_stack_manager *stacks);

@@ -9,16 +9,20 @@
 
 #include "async/coroutine_core.h"
 #include "async/object.h"
+#include "async/stack_process.h"
 #include "async/task_core.h"
 #include "base/check.h"
 #include "monitor/report.h"
 #include "sync/atomic.h"
 #include "sync/claim.h"
+#include "thread/lifecycle.h"
 
 #define MANAGERS_MAX 32u
+#define WALK_LOOK_NS 1000000u
 #define LOW_WORDS    8u /* at the low end of a stack that are zero unless it ran over */
 
 static struct emp_stack_manager *managers[MANAGERS_MAX]; /* atomic: stack-managers */
+static uint32_t managers_walked;                         /* atomic: claim */
 
 bool emp_stack_manager_list(struct emp_stack_manager *stacks)
 {
@@ -33,13 +37,66 @@ bool emp_stack_manager_list(struct emp_stack_manager *stacks)
     return false;
 }
 
+/* Waits until nobody walks over the managers, and keeps others from it. */
+static void walk_begin(void)
+{
+    while (!emp_claim_take(&managers_walked)) {
+        emp_lifecycle_sleep(&managers_walked, 1, WALK_LOOK_NS);
+    }
+}
+
 void emp_stack_manager_unlist(const struct emp_stack_manager *stacks)
 {
+    walk_begin();
     for (unsigned i = 0; i < MANAGERS_MAX; i++) {
         /* order(stack-managers): relaxed; the entry is the caller's */
         if (emp_load_relaxed(&managers[i]) == stacks) {
             /* order(stack-managers): relaxed; a fault on a stack of a dead pool has no report */
             emp_store_relaxed(&managers[i], NULL);
+        }
+    }
+    emp_claim_give_back(&managers_walked);
+}
+
+bool emp_stack_tick_all(uint64_t now_ns, bool *asleep)
+{
+    bool more = false;
+
+    if (!emp_claim_take(&managers_walked)) {
+        return false;
+    }
+    for (unsigned i = 0; i < MANAGERS_MAX; i++) {
+        /* order(stack-managers): acquire; what lies in the manager */
+        struct emp_stack_manager *const stacks = emp_load_acquire(&managers[i]);
+
+        if (stacks != NULL) {
+            more = emp_stack_tick(stacks, now_ns, asleep) || more;
+        }
+    }
+    emp_claim_give_back(&managers_walked);
+    return more;
+}
+
+void emp_stack_fork_prepare(void)
+{
+    emp_mutex_lock(&emp_stack_lists);
+}
+
+void emp_stack_fork_parent(void)
+{
+    emp_mutex_unlock(&emp_stack_lists);
+}
+
+void emp_stack_fork_child(void)
+{
+    emp_mutex_reset_in_child(&emp_stack_lists);
+    emp_claim_reset_in_child(&managers_walked);
+    for (unsigned i = 0; i < MANAGERS_MAX; i++) {
+        /* order(stack-managers): relaxed; the child has one thread */
+        struct emp_stack_manager *const stacks = emp_load_relaxed(&managers[i]);
+
+        if (stacks != NULL) {
+            emp_stack_reset_in_child(stacks);
         }
     }
 }
@@ -139,11 +196,11 @@ struct emp_coroutine_policy emp_coroutine_get_policy(const struct emp_async_pool
 static void stats_add(struct emp_stack_manager *stacks, struct emp_stack_size *size,
                       struct emp_coroutine_stats *out)
 {
-    emp_mutex_lock(&size->lock);
+    emp_mutex_lock(&emp_stack_lists);
     out->slots_used += size->fresh;
     out->free_warm += size->warm.count;
     out->free_cold += size->cold.count;
-    emp_mutex_unlock(&size->lock);
+    emp_mutex_unlock(&emp_stack_lists);
     for (uint32_t i = 0; i < stacks->shelves; i++) {
         if (emp_claim_take(&size->shelves[i].taken)) {
             out->free_warm += size->shelves[i].count;

@@ -116,7 +116,8 @@ EMP_INLINE void emp_waker_drop(struct emp_waker *waker)
 
 /**
  * Whether two wakers wake the same target, so that a registration may stay as it is.
- * @param a a waker. @param b a waker. @returns true when they surely do. Errors: none. Threads: any.
+ * @param a a waker. @param b a waker. @returns true when they surely do. Errors: none. Threads:
+ * any.
  * Cost: two comparisons. Since: 0.2. Source: row E3.
  */
 EMP_INLINE bool emp_waker_same(const struct emp_waker *a, const struct emp_waker *b)

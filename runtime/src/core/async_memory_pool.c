@@ -196,6 +196,7 @@ enum emp_status emp_async_pool_create(const struct emp_async_pool_config *config
         .memory_take = hook_memory_take,
         .memory_take_zeroed = hook_memory_take_zeroed,
         .memory_give = hook_memory_give,
+        .stacks_grew = emp_maintenance_offer_for_stacks,
     };
     owner->pool.owner = owner;
     if (config->name != NULL) {

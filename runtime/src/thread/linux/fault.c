@@ -142,12 +142,24 @@ static char *stack_map(void)
     return mapping;
 }
 
+/* A thread that has all signals blocked would be ended by a fault without the handler. */
+static void faults_unblock(void)
+{
+    sigset_t faults;
+
+    sigemptyset(&faults);
+    sigaddset(&faults, SIGSEGV);
+    sigaddset(&faults, SIGBUS);
+    pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
+}
+
 void emp_fault_prepare_thread_slow(void)
 {
     const int saved_errno = errno;
     stack_t now = {0};
 
     emp_fault_thread_is_prepared = true;
+    faults_unblock();
     /* order(fault-start): acquire; key and handlers */
     if (emp_load_acquire(&fault_state) == 2 && sigaltstack(NULL, &now) == 0 &&
         (now.ss_flags & SS_DISABLE) != 0) {
