@@ -72,7 +72,13 @@ static inline bool emp_cache_may_keep(const struct emp_cache *cache, uint32_t cl
            !(EMP_SECURE && class_id >= EMP_POOL_CLASS_FIRST);
 }
 
-/* Gives an open bin its slots; false: the cache has none left. */
+/*
+ * Moves a bin to more slots, enough for `room` blocks; returns that, or how many it has when the
+ * cache has no more. A bin that grows further gets some ahead. Inside a slow path.
+ */
+unsigned emp_cache_find_slots(struct emp_cache *cache, uint32_t class_id, unsigned room);
+
+/* Opens a closed bin; false: the cache has no slots left. */
 bool emp_cache_open_bin(struct emp_cache *cache, uint32_t class_id);
 
 /* Sets the limit by the room of the bin. */

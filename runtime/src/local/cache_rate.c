@@ -53,6 +53,9 @@ void emp_cache_set_room(struct emp_cache *cache, uint32_t class_id, unsigned roo
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
     uint32_t size = emp_classes[class_id].geometry.size;
 
+    if (room > state->slots) {
+        room = emp_cache_find_slots(cache, class_id, room);
+    }
     cache->room_bytes += (room - state->room) * size;
     /* order(bin-limit): relaxed; maintenance only asks whether there is room at all */
     emp_store_relaxed(&state->room, (uint16_t)room);
