@@ -181,10 +181,8 @@ unsigned emp_cache_find_slots(struct emp_cache *cache, uint32_t class_id, unsign
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
     struct emp_l1_bin *bin = &cache->view.bins[class_id];
-    unsigned ahead = state->slots == 0 || 2u * room > state->room_full ? 0 : room;
     /* At least twice the slots left behind: all that a class ever leaves is less than it has. */
-    unsigned least = 2u * state->slots;
-    unsigned count = room + ahead > least ? room + ahead : least;
+    unsigned count = room > 2u * state->slots ? room : 2u * state->slots;
     void **slots = slots_find(cache, count);
 
     if (slots == NULL) {

@@ -76,7 +76,7 @@ static inline bool emp_cache_may_keep(const struct emp_cache *cache, uint32_t cl
 
 /*
  * Moves a bin to more slots, enough for `room` blocks; returns that, or how many it has when the
- * cache has no more. A bin that grows further gets some ahead. Inside a slow path.
+ * cache has no more. Inside a slow path.
  */
 unsigned emp_cache_find_slots(struct emp_cache *cache, uint32_t class_id, unsigned room);
 
