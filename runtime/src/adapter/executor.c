@@ -1,6 +1,6 @@
 /*
  * Purpose: the executor as its users see it: life, threads, scheduler functions.
- * Owner:   adapter. Design: docs/design/adapter.md
+ * Owner:   adapter. Design: [adapter.proto.executor]
  */
 #include "adapter/executor.h"
 

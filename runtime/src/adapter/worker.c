@@ -1,6 +1,6 @@
 /*
  * Purpose: what a worker does: its queue, the next task, timers, and the loop over them.
- * Owner:   adapter. Design: docs/design/adapter.md
+ * Owner:   adapter. Design: [adapter.proto.executor]
  */
 #include "adapter/worker.h"
 

@@ -10,7 +10,7 @@
  * Why no wake is lost: who parks counts itself among the idle under the lock, then visits every
  *   queue under the queue's lock, then sleeps. Who pushes does so under the queue's lock, then
  *   looks at the count. If the visit missed the push it came first, so the count is seen.
- * Design:  docs/design/adapter.md
+ * Design:  [adapter.proto.executor] [adapter.req.executor]
  */
 #ifndef EMP_ADAPTER_WORKER_H
 #define EMP_ADAPTER_WORKER_H
