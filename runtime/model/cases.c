@@ -12,5 +12,6 @@ const struct model_case *const model_groups[] = {
     protocol_words,     protocol_parked,     protocol_ring,
     protocol_mutex,     protocol_task,       protocol_callback,
     protocol_slab,      protocol_process,    protocol_stack,
-    protocol_future,    protocol_id,         NULL,
+    protocol_future,    protocol_id,         protocol_queue,
+    protocol_gate,      protocol_channel,    NULL,
 };

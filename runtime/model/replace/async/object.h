@@ -22,8 +22,11 @@ enum emp_object_kind {
 struct emp_id_table;
 
 struct emp_async_pool {
+    uint32_t signature;
     struct emp_id_table *ids;
 };
+
+#define EMP_ASYNC_POOL_SIGNATURE 0x41504d45u
 
 struct emp_object_hooks {
     void *(*memory_take)(size_t bytes);
