@@ -45,11 +45,24 @@ struct emp_object_hooks {
     void *(*take)(const struct emp_async_pool *pool, enum emp_object_kind kind);
     void (*give)(void *object);
     void *(*memory_take)(size_t bytes);
+    void *(*memory_take_zeroed)(size_t bytes);
     void (*memory_give)(void *block);
+    void (*stacks_grew)(void);
 };
 
+static inline void *on_malloc_take_zeroed(size_t bytes)
+{
+    return calloc(1, bytes);
+}
+
+/* The scheduler's ticks park stacks; there is no maintenance thread to be told. */
+static inline void on_malloc_stacks_grew(void)
+{
+}
+
 /* Known to the compiler, so that a call through it is a call of malloc. */
-static const struct emp_object_hooks on_malloc_hooks = {NULL, free, malloc, free};
+static const struct emp_object_hooks on_malloc_hooks = {
+    NULL, free, malloc, on_malloc_take_zeroed, free, on_malloc_stacks_grew};
 
 /* A block of a channel keeps counts in the low bits of its address. */
 #define EMP_ON_MALLOC_BLOCK_ALIGN 128u
