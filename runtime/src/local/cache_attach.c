@@ -362,7 +362,7 @@ void emp_cache_reset_class(uint32_t class_id, uint16_t room, uint64_t *returned)
     /* order(registry-count): relaxed; see emp_cache_had_pools */
     emp_store_relaxed(&registry.had_pools, 1);
     for (struct emp_cache *cache = registry.first; cache != NULL; cache = cache->next) {
-        if (room == 0 && had_bins && emp_cache_is_open(emp_cache_state(cache, class_id))) {
+        if (had_bins && emp_cache_is_open(emp_cache_state(cache, class_id))) {
             count += bin_return(cache, class_id);
         }
         bin_close_pool(cache, class_id);

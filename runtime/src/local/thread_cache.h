@@ -160,7 +160,7 @@ void emp_cache_poke_all(void);
 
 /*
  * Closes the bins of a pool class in every cache: of a new pool (room > 0) or a dead one (0).
- * What is in the bins of a dead one goes to its slabs; *returned, when not NULL, receives how many
+ * What was in the bins goes to its slabs; *returned, when not NULL, receives how many
  * blocks that was, each of them once. The pools lock is held.
  */
 void emp_cache_reset_class(uint32_t class_id, uint16_t room, uint64_t *returned);
