@@ -4,7 +4,7 @@
 # that library would have watched, is the engine's as well. Assertions of the product are on.
 set(model_dir ${PROJECT_SOURCE_DIR}/runtime/model)
 set(model_product slab/slab.c slab/bitmap_expand.c global/shard.c global/central_expand.c monitor/callback.c
-  thread/linux/mutex.c async/channel.c async/channel_queue.c async/channel_compact.c async/channel_wait.c)
+  thread/linux/mutex.c async/channel.c async/channel_queue.c async/channel_compact.c async/channel_wait.c async/select.c)
 list(TRANSFORM model_product PREPEND ${ECHOMEM_SOURCE_ROOT}/)
 file(GLOB model_engine CONFIGURE_DEPENDS ${model_dir}/engine/*.c)
 file(GLOB model_cases CONFIGURE_DEPENDS

@@ -184,12 +184,19 @@ static inline uint32_t emp_block_ready(struct emp_block_cursor *cursor, uint32_t
     return count;
 }
 
-/* Consumer: whether the next word of its block is there. */
+/* Consumer: whether the next word is there; changes nothing. */
 static inline bool emp_block_is_ready(const struct emp_block_cursor *cursor)
 {
+    const struct emp_block *block = cursor->block;
+    uint32_t slot = cursor->taken;
+
+    if (slot == EMP_BLOCK_SLOTS) {
+        /* order(block-next): acquire; the block as its grower cleared it */
+        block = emp_load_acquire(&block->next);
+        slot = 0;
+    }
     /* order(block-ready): relaxed; who takes the word acquires it */
-    return cursor->taken < EMP_BLOCK_SLOTS &&
-           emp_load_relaxed(&cursor->block->ready[cursor->taken]) != 0;
+    return block != NULL && emp_load_relaxed(&block->ready[slot]) != 0;
 }
 
 /* Consumer: true when nothing will ever come out again. */
