@@ -5,7 +5,7 @@ endif()
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/echomem)
 
-set(install_targets echomem_static echomem_shared)
+set(install_targets echomem_static echomem_shared echomem_adapter)
 if(TARGET echomem_malloc)
   list(APPEND install_targets echomem_malloc)
 endif()

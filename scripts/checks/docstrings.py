@@ -8,9 +8,9 @@ from .source import Finding, code_of, comments_of, functions_of, line_of, split_
 SOURCE = "runtime/src/"
 FIELDS = ("Errors:", "Threads:", "Cost:", "Since:", "Source:")
 HEAD_FIELDS = ("What it is for:", "When not to use it:", "Life cycle", "Threads", "Errors")
-# A declaration at file level: a type, a name, a parameter list, attributes, a semicolon.
+# A declaration at file level: a type, a name, a parameter list, attributes, a semicolon; no pointer to a function.
 DECLARATION = re.compile(
-    r"(?:^|[;}])\s*((?:[A-Za-z_][\w\s\*]*?[\s\*])(emp_\w+)\s*\(([^;{}]*)\)[^;{}()]*(?:\([^;{}]*\))*\s*);"
+    r"(?:^|[;}])\s*((?:[A-Za-z_][\w\s\*]*?[\s\*])(emp_\w+)\s*\((?!\s*\*)([^;{}]*)\)[^;{}()]*(?:\([^;{}]*\))*\s*);"
 )
 
 

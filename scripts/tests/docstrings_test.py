@@ -41,3 +41,8 @@ class DocstringsTest(SeededTest):
     def test_head_without_life_cycle(self):
         self.change(POOL_H, "Life cycle: none. ", "")
         self.assert_reports(docstrings, "A2", "Life cycle")
+
+    def test_pointer_to_a_function_is_no_function(self):
+        types = "enum emp_status { EMP_OK };\nstruct pair { int x; enum emp_status (*start)(int x); };\n#endif\n"
+        self.change(POOL_H, "#endif\n", types)
+        self.assertEqual(self.findings(docstrings), [])

@@ -375,14 +375,17 @@ static void bounded_two(void)
     other = make(EMP_CHANNEL_BOUNDED, 1);
 }
 
-#define CASE(name_, property_, set_up_, finish_, ...) \
-    {.name = name_,                                   \
-     .is_protocol = true,                             \
-     .property = property_,                           \
-     .set_up = set_up_,                               \
-     .thread = {__VA_ARGS__},                         \
-     .finish = finish_,                               \
-     .rereads = 20}
+#define CASE(name_, property_, set_up_, finish_, ...)                                 \
+    {                                                                                 \
+        .name = name_, .is_protocol = true, .property = property_, .set_up = set_up_, \
+        .thread = {__VA_ARGS__}, .finish = finish_, .rereads = 20                     \
+    }
+
+#define LONG_CASE(name_, property_, set_up_, finish_, ...)                           \
+    {                                                                                \
+        .name = name_, .is_long = true, .is_protocol = true, .property = property_,  \
+        .set_up = set_up_, .thread = {__VA_ARGS__}, .finish = finish_, .rereads = 20 \
+    }
 
 const struct model_case protocol_channel[] = {
     CASE("channel/compact-wait", "a receiver that waits gets the element", compact_empty, finish,
@@ -393,14 +396,14 @@ const struct model_case protocol_channel[] = {
          compact_full, finish, send_waiting, close_it),
     CASE("channel/compact-cancelled", "of two receivers one is cancelled: the other gets it",
          compact_two_registered, finish_second_has_it, send_0, cancel_first),
-    CASE("channel/compact-drop", "receiver drop against send: dropped once", compact_empty,
-         finish_released, send_0_and_leave, receiver_leaves),
+    LONG_CASE("channel/compact-drop", "receiver drop against send: dropped once", compact_empty,
+              finish_released, send_0_and_leave, receiver_leaves),
     CASE("channel/spsc-wait", "a receiver that waits gets the element", spsc_empty, finish, send_0,
          recv_one),
     CASE("channel/spsc-full", "a sender parked at full is woken by a receive", spsc_full, finish,
          send_waiting, recv_try),
-    CASE("channel/spsc-drop", "receiver drop against send: dropped once", spsc_empty,
-         finish_released, send_0_and_leave, receiver_leaves),
+    LONG_CASE("channel/spsc-drop", "receiver drop against send: dropped once", spsc_empty,
+              finish_released, send_0_and_leave, receiver_leaves),
     CASE("channel/bounded-wait", "a receiver that waits gets the element", bounded_empty, finish,
          send_0, recv_one),
     CASE("channel/bounded-close", "send against close", bounded_empty, finish, send_0, close_it),
@@ -408,27 +411,27 @@ const struct model_case protocol_channel[] = {
          finish, send_0_and_close, recv_all),
     CASE("channel/bounded-batch-close", "batch against close", bounded_empty, finish, send_batch,
          close_it),
-    CASE("channel/bounded-full-close", "a sender parked at full is woken by the close",
-         bounded_full, finish, send_waiting, close_it),
+    LONG_CASE("channel/bounded-full-close", "a sender parked at full is woken by the close",
+              bounded_full, finish, send_waiting, close_it),
     CASE("channel/bounded-full", "a sender parked at full is woken by a receive", bounded_full,
          finish, send_waiting, recv_try),
     CASE("channel/bounded-cancelled", "of two receivers one is cancelled: the wake is passed on",
          bounded_two_registered, finish_second_has_it, send_0, cancel_first),
     CASE("channel/unbounded-cancelled", "the same for the unbounded channel",
          unbounded_two_registered, finish_second_has_it, send_0, cancel_first),
-    CASE("channel/bounded-drop", "receiver drop against send: dropped once", bounded_empty,
-         finish_released, send_0_and_leave, receiver_leaves),
+    LONG_CASE("channel/bounded-drop", "receiver drop against send: dropped once", bounded_empty,
+              finish_released, send_0_and_leave, receiver_leaves),
     CASE("channel/unbounded-wait", "a receiver that waits gets the element", unbounded_empty,
          finish, send_0, recv_one),
     CASE("channel/unbounded-close", "send against close", unbounded_mpsc_empty, finish, send_0,
          close_it),
     CASE("channel/unbounded-end", "a receiver that waits for the end gets there",
          unbounded_mpsc_empty, finish, send_0_and_close, recv_all),
-    CASE("channel/unbounded-drop", "receiver drop against a batch", unbounded_mpsc_empty,
-         finish_released, send_0_and_leave, receiver_leaves),
-    CASE("select/two-parties", "each offers what the other wants: both meet in one channel",
-         rendezvous_two, finish, select_left, select_right),
-    CASE("select/two-channels", "sends to both, one select: one is received, none lost", bounded_two,
-         finish, select_recv, send_to_both),
+    LONG_CASE("channel/unbounded-drop", "receiver drop against a batch", unbounded_mpsc_empty,
+              finish_released, send_0_and_leave, receiver_leaves),
+    LONG_CASE("select/two-parties", "each offers what the other wants: both meet in one channel",
+              rendezvous_two, finish, select_left, select_right),
+    LONG_CASE("select/two-channels", "sends to both, one select: one is received, none lost",
+              bounded_two, finish, select_recv, send_to_both),
     {.name = NULL},
 };

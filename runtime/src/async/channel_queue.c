@@ -342,8 +342,8 @@ static bool unbounded_is_worth(struct emp_channel_large *large)
     if (large->small != 0) {
         const struct emp_block_cursor *cursor = &large->consumer.at.cursor;
 
-        worth = emp_block_is_ready(cursor) ||
-                emp_block_is_drained(&large->producer.at.last, cursor);
+        worth =
+            emp_block_is_ready(cursor) || emp_block_is_drained(&large->producer.at.last, cursor);
     } else {
         worth = emp_node_is_there(large->consumer.at.head) ||
                 emp_node_is_drained(&large->producer.at.last, large->consumer.at.head);

@@ -3,7 +3,8 @@
  *          them claims; losers are unlinked by whoever meets them, at the latest by the waiter.
  * Owner:   async. Group and nodes are the wait's.
  * Threads: any. The nodes are linked with the locks of all channels held, in order of address, so
- *          that two selects that could serve one another see each other; nothing else is done there.
+ *          that two selects that could serve one another see each other; nothing else is done
+ *          there.
  * Design:  [async.proto.select]
  * Source:  the order of steps is that of Go's select.
  */
@@ -217,9 +218,8 @@ static size_t try_compact_locked(const struct emp_select *select, struct outcome
         if (one->channel->kind != EMP_CHANNEL_COMPACT) {
             continue;
         }
-        outcome->status = one->is_send
-                              ? emp_compact_send_locked(one->channel, one->value, rest)
-                              : emp_compact_recv_locked(one->channel, one->value, rest);
+        outcome->status = one->is_send ? emp_compact_send_locked(one->channel, one->value, rest)
+                                       : emp_compact_recv_locked(one->channel, one->value, rest);
         if (outcome->status != EMP_ERR_AGAIN) {
             return i;
         }
@@ -291,11 +291,14 @@ enum emp_status emp_select_poll(const struct emp_select *select, struct emp_sele
             register_all(select, wait, waker, &outcome);
         }
     } while (outcome.status == EMP_ERR_AGAIN && waker != NULL && is_any_worth(select));
-    *chosen = outcome.chosen;
+    if (outcome.status == EMP_OK || outcome.status == EMP_ERR_CLOSED) {
+        *chosen = outcome.chosen;
+    }
     return outcome.status;
 }
 
-enum emp_status emp_select_forget(const struct emp_select *select, struct emp_select_wait *wait)
+enum emp_status emp_select_forget(const struct emp_select *select, struct emp_select_wait *wait,
+                                  size_t *chosen)
 {
     struct emp_select_group *group = wait->group;
     enum emp_channel_node_state state = EMP_NODE_LINKED;
@@ -322,6 +325,9 @@ enum emp_status emp_select_forget(const struct emp_select *select, struct emp_se
     }
     pass_on(&(struct outcome){.woken = state == EMP_NODE_WOKEN ? one->channel : NULL,
                               .side = side_of(one)});
+    if (state == EMP_NODE_DONE) {
+        *chosen = won->choice;
+    }
     emp_channel_node_free(won);
     return state == EMP_NODE_DONE ? EMP_ERR_DONE : EMP_OK;
 }

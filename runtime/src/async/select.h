@@ -54,18 +54,19 @@ EMP_EXTERN_C_BEGIN
  * locks and a node for each case. Since: 0.2. Source: row E5.
  */
 EMP_API enum emp_status emp_select_poll(const struct emp_select *select,
-                                        struct emp_select_wait *wait,
-                                        const struct emp_waker *waker, size_t *chosen);
+                                        struct emp_select_wait *wait, const struct emp_waker *waker,
+                                        size_t *chosen);
 
 /**
  * Withdraws the registrations. A wake that one had got goes to the next who waits there, an element
  * that it had been handed to the next receiver.
  * @param select as in the polls. @param wait of the polls; unused again afterwards.
- * @returns EMP_OK, or EMP_ERR_DONE: the element of a send had been taken. Errors: as returned.
+ * @param chosen receives the index of a send whose element had been taken.
+ * @returns EMP_OK, or EMP_ERR_DONE: there was such a send. Errors: as returned.
  * Threads: any, one at a time for one wait. Cost: a lock per case. Since: 0.2. Source: row E5.
  */
 EMP_API enum emp_status emp_select_forget(const struct emp_select *select,
-                                          struct emp_select_wait *wait);
+                                          struct emp_select_wait *wait, size_t *chosen);
 
 EMP_EXTERN_C_END
 

@@ -1,12 +1,12 @@
 /*
  * What it is for: tasks: a state machine of the caller that is polled whenever somebody wakes it.
- *   One object of 128 bytes holds header and a body of up to 64; larger bodies lie apart and go back
- *   at completion, so a handle that is kept pins 64 bytes.
+ *   One object of 128 bytes holds header and a body of up to 64; larger bodies lie apart and go
+ *   back at completion, so a handle that is kept pins 64 bytes.
  * When not to use it: for code that wants to wait in the middle; use emp_coroutine_spawn.
  * Life cycle: spawn -> submit -> run -> ... -> complete or cancelled; the body ends there, the
  *   object with its last reference (handles, wakers, the queue).
- * Threads: a task runs on one thread at a time, whichever calls emp_task_run. Handles may be used by
- *   any thread.
+ * Threads: a task runs on one thread at a time, whichever calls emp_task_run. Handles may be used
+ *   by any thread.
  * Errors: enum emp_status; a misuse that is seen (second run, too many references) is reported.
  */
 #ifndef EMP_ASYNC_TASK_H
@@ -164,7 +164,8 @@ EMP_API struct emp_task *emp_task_current(void);
 
 /**
  * Stores the result before poll returns READY; without it the join future gets no bytes.
- * @param task the task that is being polled. @param value copied. @param bytes any; up to 16 inline.
+ * @param task the task that is being polled. @param value copied.
+ * @param bytes any; up to 16 inline.
  * @returns EMP_OK, EMP_ERR_NOMEM, EMP_ERR_STATE (a second time). Errors: as returned.
  * Threads: the running one. Cost: a copy. Since: 0.2. Source: rows E1, E2.
  */

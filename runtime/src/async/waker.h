@@ -36,21 +36,27 @@ struct emp_waker {
 /* Bytes of data that a custom waker holds. */
 #define EMP_WAKER_INLINE_BYTES 48
 
+/* What a custom waker does. Static storage. */
+struct emp_waker_calls {
+    void (*wake)(void *copy); /* called with the address of the copy, by the waking thread */
+    void (*drop)(void *copy); /* called once when the last clone ends; may be NULL */
+    bool once;                /* wake is called by the first wake of all clones only */
+};
+
 EMP_EXTERN_C_BEGIN
 
 /**
  * Makes a waker for a callback, with a copy of data in a pooled object of 64 bytes. Clones share
- * the object.
- * @param pool where the object comes from. @param wake called by each wake, with the address of the
- * copy, by the waking thread. @param drop called once with it when the last clone ends; may be NULL.
- * @param data copied. @param bytes 0..EMP_WAKER_INLINE_BYTES.
- * @param out receives the waker; empty on failure.
+ * the object; it stays while wake runs, also when that was the last clone.
+ * @param pool where the object comes from. @param calls the functions.
+ * @param data copied to an address that is a multiple of 16. @param bytes
+ * 0..EMP_WAKER_INLINE_BYTES. @param out receives the waker; empty on failure.
  * @returns EMP_OK, EMP_ERR_NOMEM, EMP_ERR_TOO_BIG, EMP_ERR_INVALID. Errors: as returned.
  * Threads: any. Cost: one object. Since: 0.2. Source: row E3.
  */
-EMP_API enum emp_status emp_waker_custom(struct emp_async_pool *pool, void (*wake)(void *copy),
-                                         void (*drop)(void *copy), const void *data, size_t bytes,
-                                         struct emp_waker *out);
+EMP_API enum emp_status emp_waker_custom(struct emp_async_pool *pool,
+                                         const struct emp_waker_calls *calls, const void *data,
+                                         size_t bytes, struct emp_waker *out);
 
 EMP_EXTERN_C_END
 
@@ -110,7 +116,8 @@ EMP_INLINE void emp_waker_drop(struct emp_waker *waker)
 
 /**
  * Whether two wakers wake the same target, so that a registration may stay as it is.
- * @param a a waker. @param b a waker. @returns true when they surely do. Errors: none. Threads: any.
+ * @param a a waker. @param b a waker. @returns true when they surely do. Errors: none. Threads:
+ * any.
  * Cost: two comparisons. Since: 0.2. Source: row E3.
  */
 EMP_INLINE bool emp_waker_same(const struct emp_waker *a, const struct emp_waker *b)

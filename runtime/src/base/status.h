@@ -1,7 +1,7 @@
 /*
  * Purpose: the texts of the result codes, from the one relation in status.def.
- * Owner:   base; constants. The enumerators themselves are public (base/status_code.h), in the order
- *          of status.def; core asserts that both have the same length.
+ * Owner:   base; constants. The enumerators themselves are public (base/status_code.h), in the
+ *          order of status.def; core asserts that both have the same length.
  * Threads: any.
  * Design:  [base.req.status]
  */

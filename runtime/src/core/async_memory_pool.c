@@ -8,7 +8,9 @@
 
 #include <string.h>
 
+#include "async/id_table.h"
 #include "async/object.h"
+#include "async/stack_pool.h"
 #include "core/advanced_memory_pool.h"
 #include "core/hot_path.h"
 #include "core/maintenance.h"
@@ -57,6 +59,11 @@ static void hook_give(void *object)
 static void *hook_memory_take(size_t bytes)
 {
     return emp_malloc(bytes);
+}
+
+static void *hook_memory_take_zeroed(size_t bytes)
+{
+    return emp_calloc(1, bytes);
 }
 
 static void hook_memory_give(void *block)
@@ -141,7 +148,10 @@ static enum emp_status kind_create(struct async_owner *owner, enum emp_object_ki
     enum emp_status status = emp_pool_create(&config, &owner->pools[kind]);
 
     if (status == EMP_OK) {
-        owner->pool.class_of[kind] = (uint16_t)emp_pool_class(owner->pools[kind]);
+        uint32_t class_id = emp_pool_class(owner->pools[kind]);
+
+        owner->pool.class_of[kind] = (uint16_t)class_id;
+        emp_object_pools[class_id - EMP_POOL_CLASS_FIRST] = &owner->pool;
     }
     return status;
 }
@@ -151,11 +161,13 @@ static bool owner_end(struct async_owner *owner)
 {
     bool clean = true;
 
+    emp_stack_manager_end(owner->pool.stacks);
     for (unsigned kind = 0; kind < EMP_OBJECT_KINDS; kind++) {
         if (owner->pools[kind] != NULL && emp_pool_destroy(owner->pools[kind], NULL) != EMP_OK) {
             clean = false;
         }
     }
+    emp_id_table_end(owner->pool.ids);
     owner->pool.signature = 0;
     emp_free(owner);
     return clean;
@@ -178,16 +190,28 @@ enum emp_status emp_async_pool_create(const struct emp_async_pool_config *config
     if (owner == NULL) {
         return EMP_ERR_NOMEM;
     }
-    emp_object_hooks =
-        (struct emp_object_hooks){hook_take, hook_give, hook_memory_take, hook_memory_give};
+    emp_object_hooks = (struct emp_object_hooks){
+        .take = hook_take,
+        .give = hook_give,
+        .memory_take = hook_memory_take,
+        .memory_take_zeroed = hook_memory_take_zeroed,
+        .memory_give = hook_memory_give,
+        .stacks_grew = emp_maintenance_offer_for_stacks,
+    };
     owner->pool.owner = owner;
     if (config->name != NULL) {
         memcpy(owner->name, config->name, strlen(config->name) + 1);
     } else {
         name_default(owner->name);
     }
+    owner->pool.ids = emp_id_table_new();
+    status = owner->pool.ids == NULL ? EMP_ERR_NOMEM : EMP_OK;
     for (unsigned kind = 0; kind < EMP_OBJECT_KINDS && status == EMP_OK; kind++) {
         status = kind_create(owner, kind, limits_of(config, kind));
+    }
+    if (status == EMP_OK) {
+        owner->pool.stacks = emp_stack_manager_new(&owner->pool);
+        status = owner->pool.stacks == NULL ? EMP_ERR_NOMEM : EMP_OK;
     }
     if (status != EMP_OK) {
         (void)owner_end(owner);

@@ -3,7 +3,7 @@
  *   pools for futures, tasks, wakers, channels and coroutine stacks, one create, one snapshot, one
  *   destroy that says what leaked.
  * When not to use it: for memory that is no asynchronous object; see advanced_memory_pool.h.
- * Life cycle: emp_async_pool_create -> use -> emp_async_pool_destroy, when no object of it is in use.
+ * Life cycle: emp_async_pool_create -> use -> emp_async_pool_destroy, when no object is in use.
  * Threads: create and destroy by one thread; everything else by any.
  * Errors: enum emp_status.
  */

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 
+#include "async/stack_process.h"
 #include "core/advanced_memory_pool.h"
 #include "core/options.h"
 #include "core/runtime.h"
@@ -29,11 +30,13 @@
 #include "thread/lifecycle.h"
 #include "thread/mutex.h"
 
-#define EMP_THREAD_MIN_BYTES ((size_t)8 << 20) /* smaller heaps are not worth a thread */
-#define EMP_DELAY_ROUNDS     3u                /* rounds in one purge delay */
-#define EMP_QUIET_ROUNDS     6u                /* rounds without work before the thread ends */
-#define EMP_DENSE_ROUNDS     8u                /* rounds a chunk is full before it is advised */
-#define EMP_LIBC_RANGES      8u                /* pieces of code of the C library and its loader */
+#define EMP_THREAD_MIN_BYTES  ((size_t)8 << 20) /* smaller heaps are not worth a thread */
+#define EMP_THREAD_MIN_STACKS 2048u             /* of coroutines; they have a page each */
+#define EMP_STACK_STEPS       64u               /* of ticks for stacks, in one round */
+#define EMP_DELAY_ROUNDS      3u                /* rounds in one purge delay */
+#define EMP_QUIET_ROUNDS      6u                /* rounds without work before the thread ends */
+#define EMP_DENSE_ROUNDS      8u                /* rounds a chunk is full before it is advised */
+#define EMP_LIBC_RANGES       8u                /* pieces of code of the C library and its loader */
 
 static struct {
     struct emp_mutex turnstile; /* held while waiting for lock: who waits is the next to get it */
@@ -143,6 +146,18 @@ static void maintenance_end(void)
     maintenance_want(true);
 }
 
+/* Parks the stacks of coroutines that sleep long; no lock is held. True: more may be due later. */
+static bool maintenance_park_stacks(void)
+{
+    bool asleep = false;
+    bool more = true;
+
+    for (unsigned i = 0; more && i < EMP_STACK_STEPS; i++) {
+        more = emp_stack_tick_all(emp_stopwatch_ns(), &asleep);
+    }
+    return more || asleep;
+}
+
 /* Body of the thread. */
 static void maintenance_thread(void *arg)
 {
@@ -156,6 +171,7 @@ static void maintenance_thread(void *arg)
         emp_lifecycle_sleep(&maintenance.wake, 0, pause_ns);
         size_t given = maintenance_round_guarded(false, &more);
 
+        more = maintenance_park_stacks() || more;
         quiet = given == 0 && !more ? quiet + 1 : 0;
     }
     emp_park();
@@ -188,8 +204,9 @@ void emp_maintenance_add_libc(uintptr_t first, uintptr_t limit)
 
 void emp_maintenance_start(void)
 {
-    if (emp_arena_mapped() < EMP_THREAD_MIN_BYTES || emp_option_value(EMP_OPTION_background) == 0 ||
-        caller_may_hold_locks()) {
+    if ((emp_arena_mapped() < EMP_THREAD_MIN_BYTES &&
+         emp_stack_made_total() < EMP_THREAD_MIN_STACKS) ||
+        emp_option_value(EMP_OPTION_background) == 0 || caller_may_hold_locks()) {
         return;
     }
     /* order(maintenance): acq_rel; the thread before us, if any, is past its last round */
@@ -208,6 +225,15 @@ static void maintenance_free_hook(void)
     emp_maintenance_offer();
 }
 
+void emp_maintenance_offer_for_stacks(void)
+{
+    const uintptr_t before = emp_maintenance_caller;
+
+    emp_maintenance_caller = EMP_CALLER_PROGRAM;
+    emp_maintenance_offer();
+    emp_maintenance_caller = before;
+}
+
 void emp_maintenance_init(void)
 {
     maintenance_want(true);
@@ -221,6 +247,7 @@ bool emp_tick(void)
     if (emp_runtime_start()) {
         emp_cache_tick();
         (void)maintenance_round_guarded(false, &more);
+        more = maintenance_park_stacks() || more;
     }
     return more;
 }

@@ -41,6 +41,9 @@ static inline void emp_maintenance_offer(void)
     }
 }
 
+/* The same for coroutine stacks, which the round parks; called by the program, no lock held. */
+void emp_maintenance_offer_for_stacks(void);
+
 /* Registers the free hook; after the thread room is ready. */
 void emp_maintenance_init(void);
 

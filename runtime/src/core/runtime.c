@@ -7,6 +7,7 @@
  */
 #include "core/runtime.h"
 
+#include "async/stack_process.h"
 #include "base/check.h"
 #include "core/maintenance.h"
 #include "core/options.h"
@@ -61,6 +62,7 @@ static void fork_prepare(void)
     emp_typed_fork_prepare();
     emp_maintenance_fork_prepare();
     emp_cache_fork_prepare();
+    emp_stack_fork_prepare();
     for (uint32_t i = 0; i < emp_shard_count; i++) {
         emp_mutex_lock(&emp_shards[i]->lock);
     }
@@ -81,6 +83,7 @@ static void fork_parent(void)
     for (uint32_t i = emp_shard_count; i-- > 0;) {
         emp_mutex_unlock(&emp_shards[i]->lock);
     }
+    emp_stack_fork_parent();
     emp_cache_fork_parent();
     emp_maintenance_fork_parent();
     emp_typed_fork_parent();
@@ -104,6 +107,7 @@ static void fork_child(void)
     for (uint32_t i = 0; i < emp_shard_count; i++) {
         emp_mutex_reset_in_child(&emp_shards[i]->lock);
     }
+    emp_stack_fork_child();
     emp_shard_notify_all(emp_unit_limit());
     emp_maintenance_fork_child();
     emp_typed_fork_child();

@@ -128,6 +128,23 @@ static void report_block_lines(struct emp_emitter *out, const struct emp_report 
     }
 }
 
+/* Where a coroutine comes from, and how much of its stack it has used. */
+static void report_stack_lines(struct emp_emitter *out, const struct emp_report *report)
+{
+    if (report->made_file != NULL) {
+        report_key(out, "spawned at:");
+        emp_emitter_text(out, report->made_file);
+        emp_emitter_text(out, ":");
+        emp_emitter_decimal(out, report->made_line);
+        emp_emitter_text(out, " in ");
+        emp_emitter_text(out, report->made_in);
+        emp_emitter_text(out, "\n");
+    }
+    if (report->used_bytes != 0) {
+        report_number_line(out, "used bytes:", report->used_bytes);
+    }
+}
+
 /* The whole text; action says what follows. */
 static void report_format(struct emp_emitter *out, const struct emp_report *report,
                           const char *action)
@@ -139,6 +156,7 @@ static void report_format(struct emp_emitter *out, const struct emp_report *repo
     emp_emitter_text(out, "\n");
     report_address_line(out, "pointer:", report->pointer);
     report_block_lines(out, report);
+    report_stack_lines(out, report);
     report_text_line(out, "call:", report->call != NULL ? report->call : "unknown");
     report_number_line(out, "thread:", emp_lifecycle_thread_id());
     report_text_line(out, "what to do:", emp_report_advice(report->code));

@@ -30,6 +30,10 @@ struct emp_report {
     uint32_t class_id;    /* 0: not ours */
     uint32_t owner_shard; /* shard of the slab */
     const char *call;     /* "free", "free_sized", "flush", "realloc" ... */
+    const char *made_in;  /* function that spawned the coroutine */
+    const char *made_file;
+    uint32_t made_line;
+    uint64_t used_bytes; /* of a stack: the most it has held */
 };
 
 /* How the policy is set: abort (default), continue, or ask. */

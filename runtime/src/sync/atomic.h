@@ -39,7 +39,7 @@
 #define emp_cas_acq_rel(p, e, v) \
     __atomic_compare_exchange_n((p), (e), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 /* As emp_cas_acq_rel, for loops that use the value found only to try again. */
-#define emp_cas_retry_acq_rel(p, e, v) \
+#define emp_cas_acq_rel_relaxed(p, e, v) \
     __atomic_compare_exchange_n((p), (e), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)
 
 #define emp_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)

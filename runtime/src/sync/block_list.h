@@ -52,7 +52,8 @@ struct emp_block {
     uint64_t word[EMP_BLOCK_SLOTS]; /* written by who claimed the slot, read by the consumer */
 };
 
-_Static_assert(EMP_BLOCK_SLOTS != 56u || sizeof(struct emp_block) == 512, "a block is one channel-block object");
+_Static_assert(EMP_BLOCK_SLOTS != 56u || sizeof(struct emp_block) == 512,
+               "a block is one channel-block object");
 _Static_assert(2 * EMP_BLOCK_SLOTS + 1 < EMP_BLOCK_ALIGN, "slots and flag fit below the address");
 
 /* What the consumer knows; the owner keeps it on a line of its own. */

@@ -60,7 +60,7 @@ static inline bool emp_node_push(uintptr_t *tail, struct emp_node *first, struct
             return false;
         }
         /* order(node-tail): acq_rel; last is made before another links to it, and so was seen */
-    } while (!emp_cas_retry_acq_rel(tail, &seen, (uintptr_t)last));
+    } while (!emp_cas_acq_rel_relaxed(tail, &seen, (uintptr_t)last));
     /* order(node-next): release; the messages are visible to the consumer */
     emp_store_release(&((struct emp_node *)seen)->next, first);
     return true;

@@ -17,7 +17,8 @@ enum emp_thread_call {
     EMP_THREAD_CALL_KEY_CREATE = 1,   /* pthread_key_create */
     EMP_THREAD_CALL_SET_SPECIFIC = 2, /* pthread_setspecific */
     EMP_THREAD_CALL_ATFORK = 4,       /* pthread_atfork */
-    EMP_THREAD_CALL_CREATE = 8        /* pthread_create */
+    EMP_THREAD_CALL_CREATE = 8,       /* pthread_create */
+    EMP_THREAD_CALL_STACK = 16        /* mmap of the stack for the handler of faults */
 };
 
 /* From now on the calls in this set of bits are refused; 0: none. */

@@ -177,8 +177,8 @@ static void a_forgotten_select_passes_its_wake_or_element_on(void **state)
         assert_int_equal(emp_channel_try_send(channels[1], &value), EMP_OK);
         assert_int_equal(counted[0].wakes, 1);
         assert_int_equal(counted[1].wakes, 0);
-        assert_int_equal(emp_select_forget(&receive_any, &wait), EMP_OK);
-        assert_int_equal(emp_select_forget(&receive_any, &wait), EMP_OK);
+        assert_int_equal(emp_select_forget(&receive_any, &wait, &chosen), EMP_OK);
+        assert_int_equal(emp_select_forget(&receive_any, &wait, &chosen), EMP_OK);
         assert_int_equal(counted[1].wakes, 1);
         assert_int_equal(emp_channel_recv_poll(channels[1], &plain, NULL, &got), EMP_OK);
         assert_int_equal(got, 8);
@@ -205,7 +205,9 @@ static void a_forgotten_send_says_whether_it_was_taken(void **state)
             assert_int_equal(emp_channel_try_recv(channels[1], &got), EMP_OK);
             assert_int_equal(got, 3);
         }
-        assert_int_equal(emp_select_forget(&receive_any, &wait), taken ? EMP_ERR_DONE : EMP_OK);
+        assert_int_equal(emp_select_forget(&receive_any, &wait, &chosen),
+                         taken ? EMP_ERR_DONE : EMP_OK);
+        assert_int_equal(chosen, taken ? 1 : 9);
         assert_int_equal(emp_channel_try_recv(channels[1], &got), EMP_ERR_AGAIN);
         end();
     }
@@ -261,7 +263,7 @@ static void registration_fails_cleanly_at_every_allocation(void **state)
         memory_works();
         assert_int_equal(status, left < 4 ? EMP_ERR_NOMEM : EMP_ERR_AGAIN);
         assert_int_equal(counted.clones, left < 4 ? 0 : 3);
-        assert_int_equal(emp_select_forget(&receive_any, &wait), EMP_OK);
+        assert_int_equal(emp_select_forget(&receive_any, &wait, &chosen), EMP_OK);
         assert_int_equal(counted.clones, 0);
         end();
     }

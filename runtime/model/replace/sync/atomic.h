@@ -30,11 +30,12 @@
 #define emp_fetch_or_acq_rel(p, v)  MODEL_RMW(p, v, OR, ACQ_REL)
 #define emp_fetch_and_acq_rel(p, v) MODEL_RMW(p, v, AND, ACQ_REL)
 
-#define emp_cas_relaxed(p, e, v)       MODEL_CAS(p, e, v, RELAXED, RELAXED)
-#define emp_cas_acquire(p, e, v)       MODEL_CAS(p, e, v, ACQUIRE, RELAXED)
-#define emp_cas_release(p, e, v)       MODEL_CAS(p, e, v, RELEASE, RELAXED)
-#define emp_cas_acq_rel(p, e, v)       MODEL_CAS(p, e, v, ACQ_REL, ACQUIRE)
-#define emp_cas_retry_acq_rel(p, e, v) MODEL_CAS(p, e, v, ACQ_REL, RELAXED)
+#define emp_cas_relaxed(p, e, v) MODEL_CAS(p, e, v, RELAXED, RELAXED)
+#define emp_cas_acquire(p, e, v) MODEL_CAS(p, e, v, ACQUIRE, RELAXED)
+#define emp_cas_release(p, e, v) MODEL_CAS(p, e, v, RELEASE, RELAXED)
+#define emp_cas_acq_rel(p, e, v) MODEL_CAS(p, e, v, ACQ_REL, ACQUIRE)
+/* The failure order of this one is relaxed. */
+#define emp_cas_acq_rel_relaxed(p, e, v) MODEL_CAS(p, e, v, ACQ_REL, RELAXED)
 
 #define emp_fence_acquire() MODEL_FENCE(ACQUIRE)
 #define emp_fence_seq_cst() MODEL_FENCE(SEQ_CST)
