@@ -7,7 +7,7 @@ DIR := $(if $(filter release,$(PRESET)),build,build/$(PRESET))
 BENCHTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench check model model-long soak mutants fuzz coverage clean
+.PHONY: help build run test bench bench-async check model model-long soak mutants fuzz coverage clean
 
 help: ## this list
 	@echo 'usage: make <target> [PRESET=release] [JOBS=2] [ARGS=...]'
@@ -32,6 +32,12 @@ bench: ## all workloads, all allocators installed, side by side (BENCHTIME=10s p
 	@scripts/setup bench
 	@scripts/build release $(JOBS)
 	@build/runtime_test --bench --benchtime=$(BENCHTIME) $(ARGS)
+
+bench-async: ## tasks, futures, channels and coroutines beside the runtimes installed (ARGS="--only=switch.*")
+	@scripts/setup peers
+	@scripts/build release $(JOBS)
+	@cmake --build build --parallel $(JOBS) --target async_peers
+	@build/async_bench $(ARGS)
 
 check: ## format, clang-tidy, layers, atomic orders, sizes, docs, symbols; and the tests of these checkers
 	@scripts/setup check

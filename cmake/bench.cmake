@@ -1,9 +1,11 @@
-# runtime_test and performance_test: two mains over the same workloads. Only micro/ sees the rooms' headers.
+# runtime_test and performance_test: two mains over the same workloads; async_bench: rows of its own over the same
+# harness. Only micro/ sees the rooms' headers.
 set(bench_dir ${PROJECT_SOURCE_DIR}/runtime/bench)
 file(GLOB bench_common CONFIGURE_DEPENDS
   ${bench_dir}/support/*.c ${bench_dir}/workload/*.c ${bench_dir}/micro/*.c)
 file(GLOB runtime_sources CONFIGURE_DEPENDS ${bench_dir}/*.c)
-list(FILTER runtime_sources EXCLUDE REGEX "/performance_test\\.c$")
+list(FILTER runtime_sources EXCLUDE REGEX "/(performance_test|async_bench)\\.c$")
+file(GLOB async_sources CONFIGURE_DEPENDS ${bench_dir}/async_bench.c ${bench_dir}/async/*.c)
 if(NOT TARGET echomem_static)
   return()
 endif()
@@ -34,4 +36,9 @@ if(EXISTS ${bench_dir}/runtime_test.c)
 endif()
 if(EXISTS ${bench_dir}/performance_test.c)
   echomem_bench_program(performance_test ${bench_dir}/performance_test.c)
+endif()
+if(async_sources)
+  echomem_bench_program(async_bench ${async_sources})
+  target_link_libraries(async_bench PRIVATE echomem_adapter)
+  include(${PROJECT_SOURCE_DIR}/cmake/peers.cmake)
 endif()

@@ -1,10 +1,11 @@
 # The model checker, emp_model: its engine is plain C; the programs that it explores, and the product's files in them,
 # are compiled with the model's sync/atomic.h (runtime/model/replace comes first) and with the thread sanitizer's hooks,
-# which the engine defines: they bring the plain accesses to it. The sanitizer's library is not linked; a memset, which
-# that library would have watched, is the engine's as well. Assertions of the product are on.
+# which the engine defines: they bring the plain accesses to it. The sanitizer's library is not linked; memset and memcpy,
+# which that library would have watched, are the engine's as well. Assertions of the product are on.
 set(model_dir ${PROJECT_SOURCE_DIR}/runtime/model)
 set(model_product slab/slab.c slab/bitmap_expand.c global/shard.c global/central_expand.c monitor/callback.c
-  thread/linux/mutex.c)
+  thread/linux/mutex.c async/future.c async/waiter.c async/waker.c async/id_table.c async/channel.c
+  async/channel_queue.c async/channel_compact.c async/channel_wait.c)
 list(TRANSFORM model_product PREPEND ${ECHOMEM_SOURCE_ROOT}/)
 file(GLOB model_engine CONFIGURE_DEPENDS ${model_dir}/engine/*.c)
 file(GLOB model_cases CONFIGURE_DEPENDS
@@ -27,7 +28,7 @@ echomem_model_target(echomem_model_engine)
 add_library(echomem_model_cases OBJECT ${model_cases} ${model_product})
 echomem_model_target(echomem_model_cases)
 target_compile_options(echomem_model_cases PRIVATE -fsanitize=thread -ffunction-sections
-  -UEMP_DEBUG -DEMP_DEBUG=1 -Dmemset=model_memset)
+  -UEMP_DEBUG -DEMP_DEBUG=1 -DEMP_BLOCK_SLOTS=2u -Dmemset=model_memset -Dmemcpy=model_memcpy)
 
 # A program of the checker; what the product's files need and no case calls is left out by the linker.
 function(echomem_model_program name source)

@@ -272,6 +272,8 @@ static void json_take_row(struct json_cursor *cursor, struct bench_report *repor
         } else if (strcmp(key, "detail") == 0) {
             row.is_detail = json_peek(cursor) == 't';
             json_skip(cursor);
+        } else if (strcmp(key, "goal") == 0) {
+            row.goal = json_take_number(cursor);
         } else if (strcmp(key, "values") == 0) {
             json_take_values(cursor, &report->field, &row);
         } else {

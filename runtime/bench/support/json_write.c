@@ -120,6 +120,18 @@ static void json_values(FILE *out, const struct bench_report *report, const stru
     fprintf(out, "}");
 }
 
+/* The goal of a row that has one, and whether the first contestant of ours reached it. */
+static void json_goal(FILE *out, const struct bench_report *report, const struct bench_row *row)
+{
+    if (row->goal > 0) {
+        fprintf(out, ", \"goal\": ");
+        json_number(out, row->goal);
+        fprintf(out, ", \"reached\": %s",
+                bench_row_reaches(row, bench_row_best(report, row, BENCH_ROLE_OWN)) ? "true"
+                                                                                    : "false");
+    }
+}
+
 static void json_row(FILE *out, const struct bench_report *report, const struct bench_row *row)
 {
     const char *separator = "";
@@ -134,6 +146,7 @@ static void json_row(FILE *out, const struct bench_report *report, const struct 
             bench_unit_higher_is_better(row->unit) ? "higher" : "lower",
             row->is_detail ? "true" : "false");
     json_number(out, bench_row_noise(report, row));
+    json_goal(out, report, row);
     fprintf(out, ",\n     \"median\": {");
     for (size_t i = 0; i < report->field.count; i++) {
         if (row->counts[i] > 0) {

@@ -92,7 +92,7 @@ static void process_become(const struct bench_command *command, int result_fd, c
     for (size_t i = 0; command->arguments[i] != NULL && i < ARGUMENTS_MAX - 2; i++) {
         arguments[i + 1] = (char *)command->arguments[i];
     }
-    execve("/proc/self/exe", arguments, entries);
+    execve(command->program != NULL ? command->program : "/proc/self/exe", arguments, entries);
     _exit(127);
 }
 

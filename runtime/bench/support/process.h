@@ -21,6 +21,7 @@ struct bench_process {
 
 struct bench_command {
     const char *const *arguments; /* NULL-terminated, without the program's name */
+    const char *program;          /* the file to run; NULL: this program's */
     const char *preload;          /* LD_PRELOAD; empty: none */
     const int *turn_fds;          /* read end, write end; NULL: none */
     bool is_quiet;                /* standard error goes nowhere */

@@ -122,6 +122,11 @@ double bench_row_named(const struct bench_report *report, const struct bench_row
                : bench_row_median(row, (size_t)(contestant - report->field.contestants));
 }
 
+bool bench_row_reaches(const struct bench_row *row, double median)
+{
+    return row->goal > 0 && !isnan(median) && bench_row_factor(row, median, row->goal) >= 1;
+}
+
 double bench_row_noise(const struct bench_report *report, const struct bench_row *row)
 {
     for (size_t i = 0; i < report->field.count; i++) {

@@ -20,6 +20,7 @@ struct bench_row {
     char metric[40];
     enum bench_unit unit;
     bool is_detail;
+    double goal; /* what our figure should reach; 0: no goal was set */
     unsigned counts[BENCH_CONTESTANTS_MAX];
     double values[BENCH_CONTESTANTS_MAX][BENCH_ROUNDS_MAX];
 };
@@ -80,6 +81,9 @@ double bench_row_best(const struct bench_report *report, const struct bench_row 
 /* Median of a contestant by name, or NaN. */
 double bench_row_named(const struct bench_report *report, const struct bench_row *row,
                        const char *name);
+
+/* Whether a median reaches the row's goal; false when there is no goal or no median. */
+bool bench_row_reaches(const struct bench_row *row, double median);
 
 /* |second / first - 1| of the contestant entered twice, or NaN. */
 double bench_row_noise(const struct bench_report *report, const struct bench_row *row);

@@ -24,6 +24,8 @@ static const struct {
     [BENCH_MIB] = {"MiB", false},
     [BENCH_US_THREAD] = {"us/thread", false},
     [BENCH_PER_MILLION] = {"per 1M", false},
+    [BENCH_BYTES] = {"B", false},
+    [BENCH_MS] = {"ms", false},
 };
 
 const char *bench_unit_text(enum bench_unit unit)

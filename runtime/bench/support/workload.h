@@ -33,7 +33,9 @@ enum bench_unit {
     BENCH_GAIN,       /* a ratio, larger is better */
     BENCH_MIB,        /* mebibytes */
     BENCH_US_THREAD,  /* microseconds per thread */
-    BENCH_PER_MILLION /* events per million calls */
+    BENCH_PER_MILLION, /* events per million calls */
+    BENCH_BYTES,       /* bytes, smaller is better */
+    BENCH_MS           /* milliseconds */
 };
 
 /* One execution of a workload for one contestant. */

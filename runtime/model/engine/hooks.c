@@ -41,6 +41,7 @@ void __tsan_read_range(void *place, unsigned long bytes);
 void __tsan_write_range(void *place, unsigned long bytes);
 void __tsan_init(void);
 void *model_memset(void *place, int value, unsigned long bytes);
+void *model_memcpy(void *place, const void *source, unsigned long bytes);
 void __tsan_func_entry(void *caller);
 void __tsan_func_exit(void);
 
@@ -61,6 +62,16 @@ void *model_memset(void *place, int value, unsigned long bytes)
         model_plain(place, (uint32_t)bytes, true, CALLER());
     }
     return memset(place, value, bytes);
+}
+
+/* Nor at one of memcpy. */
+void *model_memcpy(void *place, const void *source, unsigned long bytes)
+{
+    if (bytes != 0) {
+        model_plain((void *)(uintptr_t)source, (uint32_t)bytes, false, CALLER());
+        model_plain(place, (uint32_t)bytes, true, CALLER());
+    }
+    return memcpy(place, source, bytes);
 }
 
 void __tsan_init(void)

@@ -114,6 +114,7 @@ enum emp_status emp_executor_create(unsigned workers, struct emp_executor **out)
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     for (unsigned i = 0; i < workers; i++) {
         executor->worker[i].executor = executor;
+        executor->worker[i].is_alone = workers == 1;
         (void)pthread_mutex_init(&executor->worker[i].queue_lock, NULL);
         (void)pthread_cond_init(&executor->worker[i].wake, &attributes);
     }

@@ -18,7 +18,7 @@ static inline void count(uint64_t *counter)
 
 static inline void queue_lock(struct worker *worker)
 {
-    if (worker->executor->is_shared) {
+    if (!worker->is_alone) {
         (void)pthread_mutex_lock(&worker->queue_lock);
     }
 }
@@ -26,13 +26,14 @@ static inline void queue_lock(struct worker *worker)
 /* Ends a change of the worker's queue. */
 static inline void queue_unlock(struct worker *worker)
 {
-    if (worker->executor->is_shared) {
+    if (!worker->is_alone) {
         EMP_PUBLIC_STORE_RELAXED(&worker->local_length, worker->local.length);
         (void)pthread_mutex_unlock(&worker->queue_lock);
     }
 }
 
-void worker_push(struct worker *self, struct emp_task *task)
+/* Among several workers: the queue's lock, and a look at who sleeps. */
+static __attribute__((noinline)) void worker_push_shared(struct worker *self, struct emp_task *task)
 {
     struct emp_executor *executor = self->executor;
 
@@ -45,10 +46,22 @@ void worker_push(struct worker *self, struct emp_task *task)
     }
 }
 
+void worker_push(struct worker *self, struct emp_task *task)
+{
+    if (self->is_alone) {
+        queue_push(&self->local, task);
+    } else {
+        worker_push_shared(self, task);
+    }
+}
+
 static inline struct emp_task *worker_pop(struct worker *self)
 {
+    if (self->is_alone) {
+        return queue_pop(&self->local);
+    }
     /* Only its worker puts tasks in, so what it sees empty is empty. */
-    if (self->executor->is_shared && self->local_length == 0) {
+    if (EMP_PUBLIC_LOAD_RELAXED(&self->local_length) == 0) {
         return NULL;
     }
     queue_lock(self);

@@ -39,6 +39,7 @@ struct worker {
     struct emp_task *lifo; /* woken last: runs next, while what it needs is in the cache */
     uint32_t lifo_streak;  /* runs from that place without another in between */
     uint32_t tick;         /* runs, for what is looked at now and then */
+    bool is_alone;         /* const: the executor's only worker, its queue takes no lock */
     bool is_searching;     /* was chosen to wake and has found nothing yet */
     uint64_t spawned;      /* written by the worker, read by anybody: relaxed */
     uint64_t ended;        /* as spawned */
@@ -61,7 +62,7 @@ struct emp_executor {
     struct emp_scheduler scheduler; /* first: submit gets its address */
     uint32_t signature;
     uint32_t workers; /* const */
-    bool is_shared;   /* const: more than one worker, queues take their locks */
+    bool is_shared;   /* const: more than one worker */
     uint32_t stopping
         __attribute__((aligned(128))); /* lock; read relaxed. enum emp_executor_stop */
     uint32_t idle_count;               /* lock; read relaxed. parked and not chosen yet */

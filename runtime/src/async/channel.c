@@ -4,6 +4,8 @@
  * Threads: any.
  * Design:  [async.proto.channel]
  */
+#include "async/channel.h"
+
 #include "async/channel_internal.h"
 
 static bool is_power_of_two(uint32_t n)

@@ -107,10 +107,8 @@ enum emp_poll emp_coroutine_poll(struct emp_task *task, void *body)
     struct emp_coroutine *const coroutine = body;
 
     if (emp_unlikely(coroutine->state == EMP_COROUTINE_UNSTARTED)) {
-        if (emp_task_is_cancelled(task)) {
-            return EMP_POLL_READY;
-        }
-        if (!emp_coroutine_start(coroutine)) {
+        if (emp_unlikely(!emp_coroutine_start(coroutine))) {
+            emp_coroutine_abandon(coroutine);
             (void)emp_task_abort(task);
             return EMP_POLL_READY;
         }

@@ -4,7 +4,8 @@
  *   parked when it sleeps long (async/coroutine_memory.h).
  * When not to use it: for a million of one small thing; a task with a poll function is smaller.
  * Life cycle: spawn -> runs on a scheduler's threads, on one at a time -> entry returns. Until its
- *   first run it has no stack; cancelled before that, entry is never called.
+ *   first run it has no stack. Cancelled before that, entry runs all the same, so that it can end
+ *   what its arguments own, and is told at its first wait.
  * Threads: spawn by any; all other calls by the coroutine itself. Between two of them it may come
  *   to another thread: keep no address of a thread-local variable, nor of errno, over such a call.
  * Memory: while it sleeps, other threads must not touch its stack unless it is pinned.
@@ -30,11 +31,12 @@
 struct emp_coroutine_spawn {
     struct emp_async_pool *pool;
     struct emp_scheduler *scheduler;
-    void (*entry)(void *args); /* args: the copy, on the coroutine's stack */
-    const void *args;          /* copied; NULL with 0 bytes */
-    size_t args_bytes;         /* 0..EMP_COROUTINE_ARGS_MAX */
-    size_t stack_bytes;        /* what it needs at most, up to 960 KiB; 0: as its site has needed */
-    uint32_t flags;            /* enum emp_coroutine_flag */
+    void (*entry)(void *args);   /* args: the copy, on the coroutine's stack */
+    void (*abandon)(void *args); /* called instead of entry when no stack can be had; may be NULL */
+    const void *args;            /* copied; NULL with 0 bytes */
+    size_t args_bytes;           /* 0..EMP_COROUTINE_ARGS_MAX */
+    size_t stack_bytes;          /* what it needs at most, up to 960 KiB; 0: as its site needed */
+    uint32_t flags;              /* enum emp_coroutine_flag */
     struct emp_spawn_site *site; /* may be NULL; named in reports */
 };
 
@@ -51,7 +53,7 @@ EMP_EXTERN_C_BEGIN
  * @param task receives a reference that the caller releases; NULL: none.
  * @returns EMP_OK, EMP_ERR_NOMEM, EMP_ERR_INVALID, EMP_ERR_TOO_BIG (args or stack),
  * EMP_ERR_UNSUPPORTED (the pool has no stacks). Errors: as returned; then nothing happened. When
- * there is no stack for the first run, the coroutine is cancelled.
+ * there is no stack for the first run, abandon is called and the coroutine is cancelled.
  * Threads: any. Cost: one object and a submit; a stack at the first run. Since: 0.2. Source: row
  *   E6.
  */

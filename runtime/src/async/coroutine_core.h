@@ -38,7 +38,8 @@ struct emp_coroutine {
     };
     struct emp_stack_manager *stacks;
     void (*entry)(void *args);
-    void *args_block;    /* before the start: arguments that do not fit; NULL */
+    /* before the start: arguments that do not fit, or that come with an abandon; NULL */
+    struct emp_coroutine_args_block *args_block;
     uint16_t args_bytes; /* on the stack they lie at the top */
     uint16_t pins;
     uint8_t state;     /* enum emp_coroutine_state */
@@ -70,6 +71,9 @@ static inline char *emp_coroutine_args(const struct emp_coroutine *coroutine)
 
 /* What makes a task a coroutine. */
 extern const struct emp_task_type emp_coroutine_type;
+
+/* Tells whoever gave the arguments that entry will not run. */
+EMP_COLD void emp_coroutine_abandon(struct emp_coroutine *coroutine);
 
 /* Gives the stack its first frame, which calls main, with the arguments above. False: no stack. */
 bool emp_coroutine_start(struct emp_coroutine *coroutine);

@@ -15,11 +15,18 @@
 #include "base/check.h"
 #include "thread/switch.h"
 
+/* Arguments that have a block of their own. */
+struct emp_coroutine_args_block {
+    void (*abandon)(void *args);
+    uint64_t rest; /* keeps the arguments 16-aligned */
+    unsigned char args[];
+};
+
 /* Gives the stack its first frame, with the arguments above it. False: there is no stack. */
 bool emp_coroutine_start(struct emp_coroutine *coroutine)
 {
     unsigned char args[EMP_COROUTINE_INLINE_ARGS];
-    const void *from = coroutine->args_block;
+    const void *from = args;
     uint32_t slot = 0;
 
     if (emp_stack_is_pressed(coroutine->stacks)) {
@@ -28,9 +35,10 @@ bool emp_coroutine_start(struct emp_coroutine *coroutine)
     if (!emp_stack_take(coroutine->stacks, coroutine->size, &slot)) {
         return false;
     }
-    if (from == NULL) {
+    if (coroutine->args_block != NULL) {
+        from = coroutine->args_block->args;
+    } else {
         memcpy(args, coroutine->args, sizeof(args));
-        from = args;
     }
     coroutine->slot = slot;
     coroutine->saved = NULL;
@@ -52,6 +60,15 @@ bool emp_coroutine_start(struct emp_coroutine *coroutine)
     emp_stack_word_begin(emp_stack_word(coroutine->stacks, coroutine->size, slot),
                          (uint64_t)(uintptr_t)coroutine);
     return true;
+}
+
+void emp_coroutine_abandon(struct emp_coroutine *coroutine)
+{
+    struct emp_coroutine_args_block *const block = coroutine->args_block;
+
+    if (block != NULL && block->abandon != NULL) {
+        block->abandon(block->args);
+    }
 }
 
 /* Gives the stack of one that is over back. */
@@ -98,12 +115,18 @@ static bool coroutine_fill(struct emp_coroutine *coroutine, const struct emp_cor
         .pins = (spawn->flags & EMP_COROUTINE_PINNED) != 0,
         .size = (uint8_t)emp_stack_site_size(spawn->site, spawn->stack_bytes),
     };
-    if (spawn->args_bytes > EMP_COROUTINE_INLINE_ARGS) {
-        coroutine->args_block = emp_object_hooks.memory_take(spawn->args_bytes);
-        if (coroutine->args_block == NULL) {
+    if (spawn->args_bytes > EMP_COROUTINE_INLINE_ARGS || spawn->abandon != NULL) {
+        struct emp_coroutine_args_block *block =
+            emp_object_hooks.memory_take(sizeof(*block) + spawn->args_bytes);
+
+        if (block == NULL) {
             return false;
         }
-        memcpy(coroutine->args_block, spawn->args, spawn->args_bytes);
+        block->abandon = spawn->abandon;
+        if (spawn->args_bytes != 0) {
+            memcpy(block->args, spawn->args, spawn->args_bytes);
+        }
+        coroutine->args_block = block;
     } else if (spawn->args_bytes != 0) {
         memcpy(coroutine->args, spawn->args, spawn->args_bytes);
     }

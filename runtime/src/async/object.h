@@ -43,6 +43,7 @@ struct emp_object_hooks {
     void (*give)(void *object);
     void *(*memory_take)(
         size_t bytes); /* a block of the heap, 16-aligned (64 for multiples of 64) */
+    void *(*memory_take_zeroed)(size_t bytes);
     void (*memory_give)(void *block);
     void (*stacks_grew)(void); /* there is something that a tick may park one day */
 };
@@ -67,11 +68,11 @@ static inline void *emp_object_take(const struct emp_async_pool *pool, enum emp_
 /* The pool of an object, found by its address: an object has no room for a pointer to it. */
 static inline struct emp_async_pool *emp_object_pool_of(const void *object)
 {
-    const struct emp_l1 *view = emp_l1_current();
-    size_t unit = ((uintptr_t)object - view->arena_base) >> EMP_UNIT_SHIFT;
+    /* Not through the thread's cache: the caller may have none yet. */
+    size_t unit = ((uintptr_t)object - emp_arena.base) >> EMP_UNIT_SHIFT;
 
     /* order(slab-tag): relaxed; the caller holds the object, so its slab cannot end meanwhile */
-    return emp_object_pools[emp_tag_class(emp_load_relaxed(&view->tags[unit])) -
+    return emp_object_pools[emp_tag_class(emp_load_relaxed(&emp_arena.tags[unit])) -
                             EMP_POOL_CLASS_FIRST];
 }
 

@@ -12,8 +12,7 @@
 static const struct emp_spawn_site *sites[EMP_SPAWN_SITES]; /* atomic: spawn-site. [0] unused */
 static uint32_t sites_taken = 1;                            /* atomic: spawn-site. numbers given */
 
-/* A new number for the site, kept in it unless another thread was first. */
-static EMP_COLD uint16_t site_register(struct emp_spawn_site *site)
+EMP_COLD uint16_t emp_spawn_site_register(struct emp_spawn_site *site)
 {
     uint32_t known = 0;
 
@@ -30,19 +29,8 @@ static EMP_COLD uint16_t site_register(struct emp_spawn_site *site)
     /* order(spawn-site): release; the site's texts, for who looks the number up */
     emp_store_release(&sites[id], site);
     /* order(spawn-site): relaxed; the number alone, the entry is looked up by an acquire */
-    (void)emp_cas_relaxed(&site->id, &known, id);
+    (void)emp_cas_relaxed(&site->id, &known, id); /* unless another thread was first */
     return (uint16_t)id;
-}
-
-uint16_t emp_spawn_site_id(struct emp_spawn_site *site)
-{
-    if (site == NULL) {
-        return 0;
-    }
-    /* order(spawn-site): relaxed; a number */
-    const uint32_t id = emp_load_relaxed(&site->id);
-
-    return emp_likely(id != 0) ? (uint16_t)id : site_register(site);
 }
 
 const struct emp_spawn_site *emp_spawn_site_of(uint16_t id)

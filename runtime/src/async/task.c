@@ -7,6 +7,7 @@
 #include "async/future_object.h"
 #include "async/object.h"
 #include "async/task_core.h"
+#include "async/task_id.h"
 #include "base/compiler.h"
 #include "monitor/report.h"
 
@@ -62,6 +63,10 @@ static inline enum emp_run task_end(struct emp_task *task, bool is_ready)
 {
     const uint64_t seen = emp_task_word_decide(&task->state);
 
+    /* An id owns a reference, and who asks for one holds one: alone there is none. */
+    if (emp_task_refs(seen) != 1) {
+        emp_task_id_close(task);
+    }
     if (task->type->drop != NULL) {
         task->type->drop(task->body);
     }

@@ -37,10 +37,22 @@ void emp_task_discard(struct emp_task *task);
 /* Makes task the one that the calling thread runs; the one before, to be put back. */
 struct emp_task *emp_task_set_current(struct emp_task *task);
 
-/* The number of a site, given at its first spawn; 0 for NULL and when there are too many. */
-uint16_t emp_spawn_site_id(struct emp_spawn_site *site);
+/* A new number for a site that has none; 0 when there are too many. */
+uint16_t emp_spawn_site_register(struct emp_spawn_site *site);
 
 /* The site of a number; NULL: unknown. */
 const struct emp_spawn_site *emp_spawn_site_of(uint16_t id);
+
+/* The number of a site, given at its first spawn; 0 for NULL and when there are too many. */
+static inline uint16_t emp_spawn_site_id(struct emp_spawn_site *site)
+{
+    if (site == NULL) {
+        return 0;
+    }
+    /* order(spawn-site): relaxed; a number */
+    const uint32_t id = emp_load_relaxed(&site->id);
+
+    return emp_likely(id != 0) ? (uint16_t)id : emp_spawn_site_register(site);
+}
 
 #endif

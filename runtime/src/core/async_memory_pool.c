@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "async/id_table.h"
 #include "async/object.h"
 #include "async/stack_pool.h"
 #include "core/advanced_memory_pool.h"
@@ -58,6 +59,11 @@ static void hook_give(void *object)
 static void *hook_memory_take(size_t bytes)
 {
     return emp_malloc(bytes);
+}
+
+static void *hook_memory_take_zeroed(size_t bytes)
+{
+    return emp_calloc(1, bytes);
 }
 
 static void hook_memory_give(void *block)
@@ -161,6 +167,7 @@ static bool owner_end(struct async_owner *owner)
             clean = false;
         }
     }
+    emp_id_table_end(owner->pool.ids);
     owner->pool.signature = 0;
     emp_free(owner);
     return clean;
@@ -184,13 +191,21 @@ enum emp_status emp_async_pool_create(const struct emp_async_pool_config *config
         return EMP_ERR_NOMEM;
     }
     emp_object_hooks = (struct emp_object_hooks){
-        hook_take, hook_give, hook_memory_take, hook_memory_give, emp_maintenance_offer_for_stacks};
+        .take = hook_take,
+        .give = hook_give,
+        .memory_take = hook_memory_take,
+        .memory_take_zeroed = hook_memory_take_zeroed,
+        .memory_give = hook_memory_give,
+        .stacks_grew = emp_maintenance_offer_for_stacks,
+    };
     owner->pool.owner = owner;
     if (config->name != NULL) {
         memcpy(owner->name, config->name, strlen(config->name) + 1);
     } else {
         name_default(owner->name);
     }
+    owner->pool.ids = emp_id_table_new();
+    status = owner->pool.ids == NULL ? EMP_ERR_NOMEM : EMP_OK;
     for (unsigned kind = 0; kind < EMP_OBJECT_KINDS && status == EMP_OK; kind++) {
         status = kind_create(owner, kind, limits_of(config, kind));
     }

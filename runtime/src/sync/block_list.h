@@ -39,7 +39,9 @@
 #include "base/check.h"
 #include "sync/atomic.h"
 
-#define EMP_BLOCK_SLOTS  56u
+#ifndef EMP_BLOCK_SLOTS
+#define EMP_BLOCK_SLOTS 56u /* the model checker has blocks of 2 */
+#endif
 #define EMP_BLOCK_ALIGN  128u
 #define EMP_BLOCK_CLOSED ((uintptr_t)1)
 #define EMP_BLOCK_CLAIM  ((uintptr_t)2) /* one slot in tail */
@@ -50,7 +52,7 @@ struct emp_block {
     uint64_t word[EMP_BLOCK_SLOTS]; /* written by who claimed the slot, read by the consumer */
 };
 
-_Static_assert(sizeof(struct emp_block) == 512, "a block is one channel-block object");
+_Static_assert(EMP_BLOCK_SLOTS != 56u || sizeof(struct emp_block) == 512, "a block is one channel-block object");
 _Static_assert(2 * EMP_BLOCK_SLOTS + 1 < EMP_BLOCK_ALIGN, "slots and flag fit below the address");
 
 /* What the consumer knows; the owner keeps it on a line of its own. */

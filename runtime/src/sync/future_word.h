@@ -20,8 +20,8 @@
  *   nobody else edits; what is pushed then is merged by the editor. I4 READY has no list and no EDIT.
  * Linearisation: the one read-modify-write of each arrow; publish decides push against complete.
  * Order table: future-word: publish releases the result and acquires links; who sees READY acquires
- *   the result. push and edit_end release links; edit_begin, merge and detach acquire them. claim
- *   and take move a flag only: the modification order says who was first.
+ *   the result. push and edit_end release links; edit_begin and merge acquire them; detach has them
+ *   from the count of consumers. claim and take move a flag only: who was first is all that matters.
  * Progress: claim, publish, take wait-free; the rest lock-free. An editor that is stopped delays the
  *   wakes of the links that it holds; nobody waits for it.
  * ABA: none: links leave only all at once, and the flags that matter never go back.
@@ -194,8 +194,8 @@ static inline uintptr_t emp_future_word_detach(uintptr_t *word)
         }
         uintptr_t wanted = (seen & EMP_FUTURE_CLAIMED) | EMP_FUTURE_DETACHED;
 
-        /* order(future-word): acquire; the links */
-        if (emp_cas_acquire(word, &expected, wanted)) {
+        /* order(future-word): relaxed; who pushed has left before, which the last consumer saw */
+        if (emp_cas_relaxed(word, &expected, wanted)) {
             return seen;
         }
     }

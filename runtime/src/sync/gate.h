@@ -6,8 +6,9 @@
  *          at the queue once more; a signaller (any thread) publishes, asks emp_gate_signal, and
  *          takes the lock when told to.
  *
- *   open 0 --arm: heavy fence--> fenced, waiting --disarm--> fenced --arm: full fence--> fenced,
- *   waiting fenced --relax (lock; after many signals for nobody)--> open
+ *   open 0 --arm (parker): heavy fence--> waiting, fenced --disarm (lock)--> fenced
+ *   fenced --arm (parker): full fence--> waiting, fenced
+ *   fenced --relax (lock; after many signals for nobody)--> open 0
  *
  * Invariants: I1 the word changes only under the lock. I2 a signaller that found the gate open had
  *   published before the parker's heavy fence or sees the word that was written before it; one that

@@ -22,16 +22,20 @@
 
 #if EMP_ASAN
 #include <sanitizer/common_interface_defs.h>
+#define EMP_FIBER_ASAN_START(fake, low, bytes)  __sanitizer_start_switch_fiber(fake, low, bytes)
+#define EMP_FIBER_ASAN_FINISH(fake, low, bytes) __sanitizer_finish_switch_fiber(fake, low, bytes)
 #else
-#define __sanitizer_start_switch_fiber(fake, low, bytes)  ((void)(fake))
-#define __sanitizer_finish_switch_fiber(fake, low, bytes) ((void)(fake))
+#define EMP_FIBER_ASAN_START(fake, low, bytes)  ((void)(fake))
+#define EMP_FIBER_ASAN_FINISH(fake, low, bytes) ((void)(fake))
 #endif
 
 #if EMP_TSAN
 #include <sanitizer/tsan_interface.h>
+#define EMP_FIBER_TSAN_CURRENT()     __tsan_get_current_fiber()
+#define EMP_FIBER_TSAN_SWITCH(fiber) __tsan_switch_to_fiber(fiber, 0)
 #else
-#define __tsan_get_current_fiber()           NULL
-#define __tsan_switch_to_fiber(fiber, flags) ((void)(fiber))
+#define EMP_FIBER_TSAN_CURRENT()     NULL
+#define EMP_FIBER_TSAN_SWITCH(fiber) ((void)(fiber))
 #endif
 
 /* What the tools want kept with a stack. */
@@ -65,9 +69,9 @@ void emp_fiber_renew(struct emp_fiber *fiber);
 static EMP_ALWAYS_INLINE void emp_fiber_enter(struct emp_fiber *fiber)
 {
     if (EMP_ASAN || EMP_TSAN) {
-        fiber->runner = __tsan_get_current_fiber();
-        __sanitizer_start_switch_fiber(&fiber->runner_fake, fiber->low, fiber->bytes);
-        __tsan_switch_to_fiber(fiber->own, 0);
+        fiber->runner = EMP_FIBER_TSAN_CURRENT();
+        EMP_FIBER_ASAN_START(&fiber->runner_fake, fiber->low, fiber->bytes);
+        EMP_FIBER_TSAN_SWITCH(fiber->own);
     }
 }
 
@@ -75,7 +79,7 @@ static EMP_ALWAYS_INLINE void emp_fiber_enter(struct emp_fiber *fiber)
 static EMP_ALWAYS_INLINE void emp_fiber_entered(struct emp_fiber *fiber)
 {
     if (EMP_ASAN) {
-        __sanitizer_finish_switch_fiber(fiber->own_fake, &fiber->runner_low, &fiber->runner_bytes);
+        EMP_FIBER_ASAN_FINISH(fiber->own_fake, &fiber->runner_low, &fiber->runner_bytes);
     }
 }
 
@@ -85,8 +89,8 @@ static EMP_ALWAYS_INLINE void emp_fiber_leave(struct emp_fiber *fiber, bool is_l
     if (EMP_ASAN || EMP_TSAN) {
         void **const kept = is_last ? NULL : &fiber->own_fake;
 
-        __sanitizer_start_switch_fiber(kept, fiber->runner_low, fiber->runner_bytes);
-        __tsan_switch_to_fiber(fiber->runner, 0);
+        EMP_FIBER_ASAN_START(kept, fiber->runner_low, fiber->runner_bytes);
+        EMP_FIBER_TSAN_SWITCH(fiber->runner);
     }
 }
 
@@ -94,7 +98,7 @@ static EMP_ALWAYS_INLINE void emp_fiber_leave(struct emp_fiber *fiber, bool is_l
 static EMP_ALWAYS_INLINE void emp_fiber_left(struct emp_fiber *fiber)
 {
     if (EMP_ASAN) {
-        __sanitizer_finish_switch_fiber(fiber->runner_fake, NULL, NULL);
+        EMP_FIBER_ASAN_FINISH(fiber->runner_fake, NULL, NULL);
     }
 }
 

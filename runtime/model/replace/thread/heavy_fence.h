@@ -11,4 +11,9 @@
 
 #define emp_fence_heavy() MODEL_FENCE(HEAVY)
 
+static inline bool emp_heavy_fence_init(void)
+{
+    return true;
+}
+
 #endif

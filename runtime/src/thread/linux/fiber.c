@@ -22,9 +22,12 @@
 #define ASAN_UNPOISON_MEMORY_REGION(low, bytes) ((void)(bytes))
 #endif
 
-#if !EMP_TSAN
-#define __tsan_create_fiber(flags)  NULL
-#define __tsan_destroy_fiber(fiber) ((void)(fiber))
+#if EMP_TSAN
+#define TSAN_CREATE()       __tsan_create_fiber(0)
+#define TSAN_DESTROY(fiber) __tsan_destroy_fiber(fiber)
+#else
+#define TSAN_CREATE()       NULL
+#define TSAN_DESTROY(fiber) ((void)(fiber))
 #endif
 
 bool emp_fiber_watched;
@@ -42,7 +45,7 @@ void emp_fiber_make(struct emp_fiber *fiber, void *low, size_t bytes)
 {
     fiber->low = low;
     fiber->bytes = bytes;
-    fiber->own = __tsan_create_fiber(0);
+    fiber->own = TSAN_CREATE();
     if (!EMP_TSAN) {
         fiber->own = (void *)(uintptr_t)VALGRIND_STACK_REGISTER(low, (char *)low + bytes);
     }
@@ -54,7 +57,7 @@ void emp_fiber_unmake(struct emp_fiber *fiber)
         return;
     }
     if (EMP_TSAN) {
-        __tsan_destroy_fiber(fiber->own);
+        TSAN_DESTROY(fiber->own);
     } else {
         VALGRIND_STACK_DEREGISTER((unsigned)(uintptr_t)fiber->own);
     }

@@ -1,0 +1,93 @@
+/*
+ * Purpose: what all rows share: amounts, the measuring loop, pinning, memory of the process.
+ * Owner:   bench/async; the thread that runs main, async_pin any.
+ */
+#define _GNU_SOURCE /* sched_setaffinity */
+#include "async/row.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/clock.h"
+#include "support/pages.h"
+#include "support/stats.h"
+
+#define AMOUNT_MIN  64u
+#define BATCHES_MIN 5u
+
+size_t async_amount(const struct async_run *run, size_t whole)
+{
+    size_t amount = whole / run->divisor;
+
+    return amount < AMOUNT_MIN ? AMOUNT_MIN : amount;
+}
+
+void async_require(int holds, const char *what)
+{
+    if (!holds) {
+        fprintf(stderr, "async_bench: %s\n", what);
+        exit(1);
+    }
+}
+
+void async_measure(struct async_run *run, const char *metric, double batch_operations,
+                   void (*batch)(void *context), void *context)
+{
+    static struct bench_samples samples;
+    uint64_t deadline = bench_now_ns() + run->bench.budget_ns;
+
+    samples.count = 0;
+    batch(context);
+    while (samples.count < BATCHES_MIN || bench_now_ns() < deadline) {
+        uint64_t begin = bench_now_ns();
+
+        batch(context);
+        bench_samples_add(&samples, (double)(bench_now_ns() - begin) / batch_operations);
+    }
+    bench_emit(&run->bench, metric, BENCH_NS_CALL, bench_samples_median(&samples));
+}
+
+void async_pin(unsigned index)
+{
+    cpu_set_t allowed;
+    cpu_set_t one;
+    unsigned wanted;
+
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2) {
+        return;
+    }
+    wanted = index % (unsigned)CPU_COUNT(&allowed);
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &allowed) && wanted-- == 0) {
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            sched_setaffinity(0, sizeof one, &one);
+            return;
+        }
+    }
+}
+
+/* The number of KiB after a key of /proc/self/status, as bytes. */
+static size_t status_bytes(const char *key)
+{
+    char line[256];
+    FILE *file = fopen("/proc/self/status", "re");
+    size_t bytes = 0;
+
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, key, strlen(key)) == 0) {
+            bytes = strtoull(line + strlen(key), NULL, 10) * 1024u;
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return bytes;
+}
+
+size_t async_memory_bytes(void)
+{
+    return bench_resident_bytes() + status_bytes("VmPTE:");
+}

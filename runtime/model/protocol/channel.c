@@ -1,0 +1,2 @@
+#include "cases.h"
+const struct model_case protocol_channel[] = {{.name = NULL}};
