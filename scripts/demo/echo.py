@@ -1,4 +1,4 @@
-"""Our echo server: every object from pools beside every object from malloc, one source, driven by its load generator."""
+"""Our echo server: every object from pools beside every object from malloc, one source, one load generator."""
 
 import json
 import os
@@ -55,7 +55,8 @@ class Server:
     def mallocs(self):
         """Calls to malloc so far, as the preloaded counter has them."""
         command = ["python3", "-c", _ASK, str(self.port)]
-        return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout)["mallocs"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+        return json.loads(answer)["mallocs"]
 
     def resident(self):
         return processes.memory_bytes(self.process.pid, "VmRSS") + processes.memory_bytes(self.process.pid, "VmPTE")
@@ -96,7 +97,7 @@ def builds(folder):
 def missing(folder):
     """What is not built, as one line; None when all is there."""
     if not os.path.exists(os.path.join(folder, "echo_server")):
-        return "the echo server is not built, so left out: it needs the package libuv1-dev (scripts/setup run installs it)"
+        return "the echo server is not built, so left out: install the package libuv1-dev (scripts/setup run does)"
     return None
 
 

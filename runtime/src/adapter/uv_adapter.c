@@ -135,8 +135,8 @@ static void uv_submit(struct emp_scheduler *self, struct emp_task *task, enum em
     }
 }
 
-/* Without work for a tick the thread gives its caches back; without more to do the ticks end, so that
-   an idle program sleeps. */
+/* Without work for a tick the thread gives its caches back; without more to do the ticks end, so
+   that an idle program sleeps. */
 static void on_tick(uv_timer_t *handle)
 {
     struct emp_uv *uv = handle->data;

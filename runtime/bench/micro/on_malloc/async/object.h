@@ -53,12 +53,18 @@ static inline struct emp_async_pool *emp_object_pool_of(const void *object)
     return NULL;
 }
 
+static inline void *emp_on_malloc_zeroed(size_t bytes)
+{
+    return calloc(1, bytes);
+}
+
 /* The hooks of core, but for memory; known to the compiler, so that it calls malloc directly. */
 static inline struct emp_object_hooks emp_object_hooks_on_malloc(void)
 {
     struct emp_object_hooks hooks = emp_object_hooks;
 
     hooks.memory_take = malloc;
+    hooks.memory_take_zeroed = emp_on_malloc_zeroed;
     hooks.memory_give = free;
     return hooks;
 }
