@@ -1,5 +1,6 @@
 # Tests, found by name (CONTRIBUTING.md says the same to people):
 #   runtime/tests/<dir>/<name>_test.c     one ctest executable, label <dir>, in <build>/tests/<dir>_<name>_test
+#   runtime/tests/*/uv_<name>_test.c      only where libuv is found, as all of runtime/tests/server, which runs examples
 #   runtime/tests/facade/<name>_test.c    the same, but the program stands in <build>/ under its own name
 #   runtime/tests/<dir>/<name>_plugin.c   a shared object for dlopen: <build>/tests/<name>_plugin.so
 #   runtime/tests/<dir>/<name>_child.c    (or .cc) a plain program, linked to nothing of ours: <build>/tests/<name>_child
@@ -81,6 +82,9 @@ function(echomem_add_test source)
   if(NOT ECHOMEM_DROPIN AND dir STREQUAL dropin)
     return()
   endif()
+  if(NOT TARGET echomem_uv AND (name MATCHES "^uv_" OR dir STREQUAL server))
+    return()
+  endif()
   file(STRINGS ${source} unfit REGEX "ctest-not-under: *[a-z ]+" LIMIT_COUNT 1)
   string(REGEX REPLACE ".*ctest-not-under: *([a-z ]+).*" "\\1" unfit "${unfit}")
   string(REGEX MATCHALL "[a-z]+" unfit "${unfit}")
@@ -98,6 +102,14 @@ function(echomem_add_test source)
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${tests_out})
   endif()
   echomem_test_target(${target})
+  if(name MATCHES "^uv_")
+    target_link_libraries(${target} PRIVATE echomem_uv)
+  elseif(dir STREQUAL server)
+    add_dependencies(${target} echo_server echo_server_malloc load_generator)
+    if(TARGET malloc_counter)
+      add_dependencies(${target} malloc_counter)
+    endif()
+  endif()
   echomem_test_links(${target})
   echomem_register(${target} ${dir} ${source})
 endfunction()

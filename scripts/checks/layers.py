@@ -19,7 +19,7 @@ PLATFORM_FILES = (SOURCE + "base/compiler.h", SOURCE + "base/export.h")
 OUTSIDE = ("tool", "adapter")
 PUBLIC_SYSTEM = {"stddef.h", "stdint.h", "stdbool.h", "stdalign.h", "string.h"}
 # Test folders that look at the library from outside, and those that may look into every room.
-PUBLIC_ONLY = ("facade", "dropin", "soak")
+PUBLIC_ONLY = ("facade", "dropin", "soak", "server")
 ALL_ROOMS = ("misuse", "fault", "race", "model", "support")
 
 

@@ -12,16 +12,16 @@
 #include "engine/access.h"
 #include "engine/verdict.h"
 
-#define PLACES          128u
-#define PROGRAMS        64u
+#define PLACES          1024u
+#define PROGRAMS        512u
 #define EXECUTIONS_MOST 400000u
 #define PERCENT_LEAST   95u
 #define CHANGES         3u
 
-/* An access in the product, and the programs that reach it, as bits. */
+/* An access in the product, and which programs reach it. */
 struct place {
     const struct model_site *site;
-    uint64_t programs;
+    bool is_reached[PROGRAMS];
 };
 
 static struct place places[PLACES];
@@ -36,19 +36,24 @@ static bool is_product(const struct model_site *site)
     return strncmp(model_site_file(site), "runtime/src/", 12) == 0;
 }
 
-/* Programs of the product's protocols that the filter leaves. */
-static void programs_collect(const char *filter)
+/* Programs of the product's protocols that the filter leaves; false: there is no room for all. */
+static bool programs_collect(const char *filter)
 {
     for (unsigned g = 0; model_groups[g] != NULL; g++) {
         for (const struct model_case *test = model_groups[g]; test->name != NULL; test++) {
-            if (test->is_protocol && !test->is_long && program_count < PROGRAMS &&
+            if (test->is_protocol && !test->is_long &&
                 (filter == NULL || strstr(test->name, filter) != NULL)) {
+                if (program_count == PROGRAMS) {
+                    return false;
+                }
                 programs[program_count++] = test;
             }
         }
     }
+    return true;
 }
 
+/* The place of an access; NULL: there is no room for more. */
 static struct place *place_of(const struct model_site *site)
 {
     for (unsigned i = 0; i < place_count; i++) {
@@ -76,10 +81,15 @@ static bool places_collect(void)
             return false;
         }
         for (const struct model_site *site = model_sites(); site != NULL; site = site->next) {
-            struct place *const place = site->uses != 0 && is_product(site) ? place_of(site) : NULL;
-            if (place != NULL) {
-                place->programs |= (uint64_t)1 << i;
+            if (site->uses == 0 || !is_product(site)) {
+                continue;
             }
+            struct place *const place = place_of(site);
+            if (place == NULL) {
+                fprintf(stderr, "model: more than %u accesses\n", PLACES);
+                return false;
+            }
+            place->is_reached[i] = true;
         }
     }
     return true;
@@ -115,7 +125,7 @@ static bool try_change(const struct place *place, const struct model_weakening *
     const struct model_case *killer = NULL;
     model_weaken(change);
     for (unsigned i = 0; i < program_count && killer == NULL; i++) {
-        if ((place->programs >> i & 1) != 0) {
+        if (place->is_reached[i]) {
             model_judge(programs[i], &limits, &verdict);
             killer = verdict.passed ? NULL : programs[i];
         }
@@ -157,7 +167,10 @@ int model_mutants(const char *filter)
 {
     unsigned killed = 0;
     unsigned survived = 0;
-    programs_collect(filter);
+    if (!programs_collect(filter)) {
+        fprintf(stderr, "model: more than %u programs\n", PROGRAMS);
+        return 1;
+    }
     if (!places_collect()) {
         return 1;
     }

@@ -23,6 +23,7 @@ struct thing {
     uint64_t id;   /* atomic: id-field */
     uint32_t use;  /* atomic: what holders do with it */
     uint32_t made; /* plain: written before the id is given */
+    uint32_t last; /* plain: written by the owner before it ends the id */
 };
 
 static struct emp_id_table *table;
@@ -82,6 +83,22 @@ static void end_named(void)
 {
     close_id(object);
     thing_release(object);
+}
+
+/* An object whose only reference is that of its id, and an owner that ends it by that. */
+static void set_up_given(void)
+{
+    set_up();
+    object = thing_new();
+    named = emp_id_begin(table, object);
+}
+
+static void end_given(void)
+{
+    object->last = 1;
+    if (emp_id_end(table, named)) {
+        thing_release(object);
+    }
 }
 
 /* Looks an id up as emp_task_find does; true: there was an object. */
@@ -269,6 +286,31 @@ static void list_take_and_return(void)
     }
 }
 
+/* Slot 1 is ready, slot 2 is with a thread. */
+static void list_set_up_put(void)
+{
+    list_set_up();
+    list = (struct emp_id_list){0};
+    emp_id_list_put(&list, 1, &slots[1]);
+}
+
+static void list_put(void)
+{
+    owners[2]++;
+    owners[2]--;
+    emp_id_list_put(&list, 2, &slots[2]);
+}
+
+/* Takes a ready one and keeps it. */
+static void list_take_top(void)
+{
+    uint64_t seen = 0;
+    const uint32_t number = emp_id_list_top(&list, &seen);
+    if (number != 0 && emp_id_list_take(&list, seen, &slots[number])) {
+        model_assert(owners[number]++ == 0);
+    }
+}
+
 static void list_take_two(void)
 {
     list_take_and_return();
@@ -308,6 +350,15 @@ static void list_whole_two(void)
     list_whole_of(2);
 }
 
+/* What nobody took is ready. */
+static void list_rest(void)
+{
+    for (uint32_t number = 0; (number = list_take()) != 0;) {
+        model_assert(owners[number]++ == 0);
+    }
+    model_assert(owners[1] == 1 && owners[2] == 1);
+}
+
 const struct model_case protocol_id[] = {
     {.name = "id/find-end",
      .is_protocol = true,
@@ -315,6 +366,13 @@ const struct model_case protocol_id[] = {
      .property = "who finds an object while it ends has a reference of it, or nothing",
      .set_up = set_up_named,
      .thread = {end_named, find_named},
+     .finish = finish},
+    {.name = "id/end-by-finder",
+     .is_protocol = true,
+     .rereads = 100,
+     .property = "an object that a finder ends is ended after its owner's last use",
+     .set_up = set_up_given,
+     .thread = {end_given, find_named},
      .finish = finish},
     {.name = "id/find-find-end",
      .is_protocol = true,
@@ -365,6 +423,13 @@ const struct model_case protocol_id[] = {
      .set_up = list_set_up,
      .thread = {list_take_two, list_take_two},
      .finish = list_whole},
+    {.name = "id-list/put-take",
+     .is_protocol = true,
+     .rereads = 100,
+     .property = "who takes a slot that was just put leaves the one below it",
+     .set_up = list_set_up_put,
+     .thread = {list_put, list_take_top, list_take_top},
+     .finish = list_rest},
     {.name = "id-list/turn",
      .is_protocol = true,
      .rereads = 100,

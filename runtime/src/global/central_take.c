@@ -9,6 +9,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "base/compiler.h"
 #include "global/budget.h"
 #include "global/central.h"
 #include "global/shard.h"
@@ -16,6 +17,7 @@
 #include "sync/atomic.h"
 
 #define EMP_COUNT_PAUSE_US 1000000u /* between two counts before a failure, at most */
+#define EMP_TAKE_FEW       8u       /* up to so many blocks cost less one by one */
 
 /* Where a refill stands. Owner: the refilling thread's stack. */
 struct take_state {
@@ -26,23 +28,68 @@ struct take_state {
     unsigned want;
 };
 
-/* Takes free slots of one word, those found. Holder. */
-static void take_word(struct take_state *take, struct emp_shard_class *state, struct emp_slab *slab,
-                      unsigned word, uint64_t found)
+/*
+ * Takes free slots one by one, lowest first, up to `want`; returns how many. Holder. For few of
+ * them the vector code costs more than it saves.
+ */
+static inline unsigned take_few(struct emp_slab *slab, unsigned word, uint64_t found, unsigned want,
+                                void **out)
 {
-    uint32_t size = emp_classes[slab->class_id].geometry.size;
-    uint64_t bits = emp_bitmap_ops.lowest(found, take->want - take->count);
-    unsigned got =
-        emp_bitmap_ops.expand(bits, emp_slab_base(slab) + (uintptr_t)word * EMP_WORD_BITS * size,
-                              size, take->out + take->count);
+    size_t size = emp_classes[slab->class_id].geometry.size;
+    uintptr_t base = emp_slab_base(slab) + (uintptr_t)word * EMP_WORD_BITS * size;
+    uint8_t *states = slab->states + (size_t)word * EMP_WORD_BITS;
+    unsigned got = 0;
+
+    do {
+        unsigned slot = emp_bits_lowest(found);
+
+        emp_slot_set(&states[slot], EMP_SLOT_USED);
+        out[got++] = (void *)(base + slot * size);
+        found &= found - 1;
+    } while (found != 0 && got < want);
+    return got;
+}
+
+/* As above, with what the processor has for many slots at once. */
+static EMP_NOINLINE unsigned take_many(struct emp_slab *slab, unsigned word, uint64_t found,
+                                       unsigned want, void **out)
+{
+    size_t size = emp_classes[slab->class_id].geometry.size;
+    uint64_t bits = emp_bitmap_ops.lowest(found, want);
 
     emp_slab_take_bits(slab, word, bits);
-    if (slab->purged_pages != 0) {
-        emp_slab_touch_word(slab, word, size);
+    return emp_bitmap_ops.expand(bits, emp_slab_base(slab) + (uintptr_t)word * EMP_WORD_BITS * size,
+                                 size, out);
+}
+
+/* True when a word has at most three bits. */
+static inline bool is_sparse(uint64_t found)
+{
+    uint64_t rest = found & (found - 1);
+
+    rest &= rest - 1;
+    return (rest & (rest - 1)) == 0;
+}
+
+/* Takes free slots of one word, those found; returns how many. Holder. */
+static inline unsigned take_word(struct emp_slab *slab, unsigned word, uint64_t found,
+                                 unsigned want, void **out)
+{
+    if (emp_unlikely(slab->purged_pages != 0)) {
+        emp_slab_touch_word(slab, word, emp_classes[slab->class_id].geometry.size);
     }
     if (word > slab->high_word) {
         slab->high_word = (uint16_t)word;
     }
+    if (want <= EMP_TAKE_FEW || is_sparse(found)) {
+        return take_few(slab, word, found, want, out);
+    }
+    return take_many(slab, word, found, want, out);
+}
+
+/* Books what was taken from a slab. Holder. */
+static inline void take_book(struct emp_shard_class *state, struct emp_slab *slab, unsigned got)
+{
     slab->idle_ticks = 0;
     slab->tick_count = UINT16_MAX; /* whatever the next round counts, it was in use until now */
     if (got > slab->free_count) {  /* more than was known */
@@ -54,60 +101,79 @@ static void take_word(struct take_state *take, struct emp_shard_class *state, st
     }
     slab->free_count = (uint16_t)(slab->free_count - got);
     state->free_blocks -= got;
-    take->count += got;
 }
 
-/* Takes from one slab, lowest address first: its last pages stay untouched while they can. */
-static void take_slab(struct take_state *take, struct emp_shard_class *state, struct emp_slab *slab)
+/*
+ * Takes from one slab, lowest address first: its last pages stay untouched while they can. Returns
+ * how many blocks. Holder.
+ */
+static inline unsigned take_slab(struct emp_shard_class *state, struct emp_slab *slab,
+                                 unsigned want, void **out)
 {
     unsigned words = emp_classes[slab->class_id].words;
-
+    unsigned count = 0;
     unsigned word = 0;
     uint64_t found = 0;
 
-    while (take->count < take->want &&
-           (word = emp_bitmap_ops.next(slab->states, words, word, &found)) < words) {
-        take_word(take, state, slab, word, found);
+    do {
+        word = emp_bitmap_ops.next(slab->states, words, word, &found);
+        if (word >= words) {
+            break;
+        }
+        count += take_word(slab, word, found, want - count, out + count);
         word++;
+    } while (count < want);
+    if (count != 0) {
+        take_book(state, slab, count);
     }
+    return count;
 }
 
-/* Takes from the slabs of one list until the batch is full or the list has no more. Holder. */
-static void take_list(struct take_state *take, struct emp_shard_class *state, unsigned list)
+/* Takes from the first slab of a list; what is left of it decides where it goes. Holder. */
+static inline unsigned take_first(struct emp_shard_class *state, unsigned list, unsigned want,
+                                  void **out)
 {
-    while (take->count < take->want && state->list[list] != 0) {
-        uint32_t item = state->list[list];
-        struct emp_slab *slab = emp_slab_at(item - 1);
+    uint32_t item = state->list[list];
+    struct emp_slab *slab = emp_slab_at(item - 1);
 
-        if (item == state->open_slab) {
-            state->l2_hits++;
-        } else {
-            state->l3_hits++;
-            state->open_slab = item;
-        }
-        take_slab(take, state, slab);
-        if (take->count < take->want) {
-            emp_shard_quiet(state, slab);
-        } else if (list == EMP_LIST_EMPTY) {
-            emp_shard_unlink(state, slab);
-            emp_shard_link_in(state, slab, EMP_LIST_BUCKETS - 1, true);
-        }
+    if (item == state->open_slab) {
+        state->l2_hits++;
+    } else {
+        state->l3_hits++;
+        state->open_slab = item;
     }
+    unsigned count = take_slab(state, slab, want, out);
+
+    if (count < want) {
+        emp_shard_quiet(state, slab);
+    } else if (list == EMP_LIST_EMPTY) {
+        emp_shard_unlink(state, slab);
+        emp_shard_link_in(state, slab, EMP_LIST_BUCKETS - 1, true);
+    }
+    return count;
 }
 
+/* Takes from the open slabs, fullest first, until the batch is full or there is no more. Holder. */
 static void take_slabs(struct take_state *take, struct emp_shard_class *state)
 {
-    for (unsigned list = 0; list < EMP_LIST_OPEN && take->count < take->want; list++) {
-        take_list(take, state, list);
+    unsigned count = take->count;
+
+    for (unsigned list = 0; list < EMP_LIST_OPEN && count < take->want; list++) {
+        while (count < take->want && state->list[list] != 0) {
+            count += take_first(state, list, take->want - count, take->out + count);
+        }
     }
+    take->count = count;
 }
 
 /* Everything the shard has; holder. */
-static void take_from_shard(struct take_state *take)
+static inline void take_from_shard(struct take_state *take)
 {
     struct emp_shard_class *state = &take->shard->classes[take->class_id];
 
-    (void)emp_shard_drain_inbox(take->shard);
+    if (!emp_inbox_is_empty(&take->shard->inbox)) {
+        (void)emp_shard_drain_inbox(take->shard);
+    }
     take_slabs(take, state);
     state->taken += take->count;
 }
@@ -163,12 +229,10 @@ static void take_borrow(struct take_state *take)
     }
 }
 
-/* Locks a shard: the current one, else a sibling, else waits for the current one. */
-static struct emp_shard *lock_some_shard(void)
+/* Locks a sibling of the current shard, which was taken, else waits for the current one. */
+static EMP_COLD struct emp_shard *lock_other_shard(uint32_t current)
 {
-    uint32_t current = emp_shard_current();
-
-    for (uint32_t i = 0; i < emp_shard_count; i++) {
+    for (uint32_t i = 1; i < emp_shard_count; i++) {
         struct emp_shard *shard = emp_shards[(current + i) & (emp_shard_count - 1)];
 
         if (emp_mutex_try_lock(&shard->lock)) {
@@ -177,6 +241,15 @@ static struct emp_shard *lock_some_shard(void)
     }
     emp_mutex_lock(&emp_shards[current]->lock);
     return emp_shards[current];
+}
+
+/* Locks a shard: the current one, else a sibling, else waits for the current one. */
+static inline struct emp_shard *lock_some_shard(void)
+{
+    uint32_t current = emp_shard_current();
+    struct emp_shard *shard = emp_shards[current];
+
+    return emp_likely(emp_mutex_try_lock(&shard->lock)) ? shard : lock_other_shard(current);
 }
 
 /* One try with what exists; true when blocks were found. */
@@ -251,29 +324,38 @@ static void take_waiting(struct take_state *take)
     }
 }
 
+/* What costs more than a look at the shard's own slabs, cheapest first. */
+static EMP_NOINLINE void take_elsewhere(struct take_state *take, struct emp_central_note *note)
+{
+    emp_central_collect(take->shard->index);
+    bool adopted = emp_central_adopt(take->class_id, take->shard->index);
+
+    if (!take_existing(take, !adopted) && !take_borrow_of_siblings(take)) {
+        while (emp_central_expand(take->class_id, take->shard->index, note) &&
+               !take_existing(take, false)) {
+        }
+    }
+    if (take->count == 0) {
+        take_waiting(take);
+    }
+    if (take->count == 0) {
+        /* order(budget): relaxed; a statistic */
+        emp_fetch_add_relaxed(&emp_budgets[take->class_id].failures, 1);
+    }
+}
+
 unsigned emp_central_take(uint32_t class_id, void **out, unsigned want, uint32_t *home,
                           struct emp_central_note *note)
 {
     struct take_state take = {NULL, class_id, out, 0, want};
 
     emp_assert(want >= 1 && want <= EMP_TAKE_MAX);
-    if (!take_existing(&take, false)) {
-        emp_central_collect(take.shard->index);
-        bool adopted = emp_central_adopt(class_id, take.shard->index);
-
-        if (!take_existing(&take, !adopted) && !take_borrow_of_siblings(&take)) {
-            while (emp_central_expand(class_id, take.shard->index, note) &&
-                   !take_existing(&take, false)) {
-            }
-        }
-    }
-    if (take.count == 0) {
-        take_waiting(&take);
+    take.shard = lock_some_shard();
+    take_from_shard(&take);
+    emp_mutex_unlock(&take.shard->lock);
+    if (emp_unlikely(take.count == 0)) {
+        take_elsewhere(&take, note);
     }
     *home = take.shard->index;
-    if (take.count == 0) {
-        /* order(budget): relaxed; a statistic */
-        emp_fetch_add_relaxed(&emp_budgets[class_id].failures, 1);
-    }
     return take.count;
 }

@@ -9,7 +9,6 @@
 #include "base/check.h"
 #include "span/meta.h"
 #include "sync/atomic.h"
-#include "thread/cpu.h"
 
 #define EMP_RECOUNT_BATCH 64u /* slabs counted for each time the lock is taken */
 
@@ -60,11 +59,6 @@ bool emp_shard_init(unsigned cpus)
     }
     emp_shard_count = count;
     return true;
-}
-
-uint32_t emp_shard_current(void)
-{
-    return emp_cpu_current() & (emp_shard_count - 1);
 }
 
 /*
@@ -149,7 +143,7 @@ void emp_shard_quiet(struct emp_shard_class *class_state, struct emp_slab *slab)
     emp_shard_link_in(class_state, slab, EMP_LIST_FULL, false);
     emp_inbox_quiet(&slab->inbox);
     /* When somebody else has marked it, it comes through the inbox. */
-    if (slab_news(class_state, slab) && emp_inbox_mark(&slab->inbox)) {
+    if (emp_slab_has_free(slab) && slab_news(class_state, slab) && emp_inbox_mark(&slab->inbox)) {
         emp_shard_unlink(class_state, slab);
         emp_shard_link(class_state, slab);
     }

@@ -14,6 +14,7 @@
 #include "base/config.h"
 #include "slab/slab.h"
 #include "sync/ring.h"
+#include "thread/cpu.h"
 #include "thread/mutex.h"
 
 /*
@@ -60,7 +61,10 @@ extern struct emp_ring *emp_rings[EMP_BINS];
 bool emp_shard_init(unsigned cpus);
 
 /* Shard of the processor this thread runs on. */
-uint32_t emp_shard_current(void);
+static inline uint32_t emp_shard_current(void)
+{
+    return emp_cpu_current() & (emp_shard_count - 1);
+}
 
 /* Links a slab by its known free blocks, last in its list; holder. */
 void emp_shard_link(struct emp_shard_class *class_state, struct emp_slab *slab);

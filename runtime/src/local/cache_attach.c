@@ -177,33 +177,47 @@ static void **slots_find(struct emp_cache *cache, uint32_t count)
     return slots;
 }
 
+unsigned emp_cache_find_slots(struct emp_cache *cache, uint32_t class_id, unsigned room)
+{
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+    struct emp_l1_bin *bin = &cache->view.bins[class_id];
+    /* At least twice the slots left behind: all that a class ever leaves is less than it has. */
+    unsigned count = room > 2u * state->slots ? room : 2u * state->slots;
+    void **slots = slots_find(cache, count);
+
+    if (slots == NULL) {
+        state->room_full = state->slots; /* asks no more */
+        return state->slots;
+    }
+    unsigned blocks = 0;
+
+    slots[0] = NULL;
+    if (state->slots != 0) {
+        void **base = emp_cache_base(cache, state);
+
+        blocks = (unsigned)(bin->top - base);
+        memcpy(slots + 1, base, blocks * sizeof(void *));
+    }
+    state->base_index = (uint16_t)(slots + 1 - (void **)(void *)cache);
+    state->slots = (uint16_t)count;
+    bin->top = slots + 1 + blocks;
+    return room;
+}
+
 bool emp_cache_open_bin(struct emp_cache *cache, uint32_t class_id)
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
-    uint16_t room = room_for(cache, class_id);
+    unsigned room = 0;
 
-    if (state->slots < room) {
-        /*
-         * At least twice the slots left behind: all that a class ever leaves is less than it has.
-         */
-        uint16_t count = room > 2 * state->slots ? room : (uint16_t)(2 * state->slots);
-        void **slots = slots_find(cache, count);
-
-        if (slots != NULL) {
-            slots[0] = NULL;
-            state->base_index = (uint16_t)(slots + 1 - (void **)(void *)cache);
-            state->slots = count;
-        }
+    state->room_full = room_for(cache, class_id);
+    if (emp_cache_may_keep(cache, class_id)) {
+        room = emp_cache_first_room(cache, class_id);
     }
-    room = state->slots < room ? state->slots : room;
-    if (room == 0) {
+    if (state->slots == 0 && emp_cache_find_slots(cache, class_id, room != 0 ? room : 1) == 0) {
         return false;
     }
-    state->room_full = room;
     cache->view.bins[class_id].top = emp_cache_base(cache, state);
-    emp_cache_set_room(cache, class_id,
-                       emp_cache_may_keep(cache, class_id) ? emp_cache_first_room(cache, class_id)
-                                                           : 0);
+    emp_cache_set_room(cache, class_id, room);
     return true;
 }
 

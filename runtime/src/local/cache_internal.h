@@ -9,6 +9,8 @@
 #include "local/thread_cache.h"
 #include "sync/atomic.h"
 
+#define EMP_GROW_EVENTS 2 /* a bin grows after so many refills */
+
 /* Attaches the thread if it may have a cache; NULL: it has none (ending, no memory). */
 struct emp_cache *emp_cache_attach(void);
 
@@ -72,7 +74,13 @@ static inline bool emp_cache_may_keep(const struct emp_cache *cache, uint32_t cl
            !(EMP_SECURE && class_id >= EMP_POOL_CLASS_FIRST);
 }
 
-/* Gives an open bin its slots; false: the cache has none left. */
+/*
+ * Moves a bin to more slots, enough for `room` blocks; returns that, or how many it has when the
+ * cache has no more. Inside a slow path.
+ */
+unsigned emp_cache_find_slots(struct emp_cache *cache, uint32_t class_id, unsigned room);
+
+/* Opens a closed bin; false: the cache has no slots left. */
 bool emp_cache_open_bin(struct emp_cache *cache, uint32_t class_id);
 
 /* Sets the limit by the room of the bin. */
@@ -97,11 +105,21 @@ void emp_cache_sample(struct emp_cache *cache, uint32_t class_id);
 /* An operation on a cold bin: counts it, gives the bin its room when the rate is high enough. */
 void emp_cache_cold_op(struct emp_cache *cache, uint32_t class_id);
 
-/* A refill answers a poke too: a thread that only allocates is not idle. */
-void emp_cache_note_refill(struct emp_cache *cache, uint32_t class_id);
+/* A refill answers a poke too: a thread that only allocates is not idle. For a poked bin. */
+EMP_COLD void emp_cache_note_refill(struct emp_cache *cache, uint32_t class_id);
 
-/* A refill or a flush of a hot bin: those that see many grow, within the thread's budget. */
-void emp_cache_grow(struct emp_cache *cache, uint32_t class_id);
+/* Gives a bin more room, within the thread's budget. */
+EMP_COLD void emp_cache_grow(struct emp_cache *cache, uint32_t class_id);
+
+/* A refill of a hot bin: those that see many of them grow. */
+static inline void emp_cache_count_refill(struct emp_cache *cache, struct emp_bin_state *state,
+                                          uint32_t class_id)
+{
+    if (state->room != 0 && state->room != state->room_full &&
+        (int8_t)++state->events >= EMP_GROW_EVENTS) {
+        emp_cache_grow(cache, class_id);
+    }
+}
 
 /* Sets the room of an open bin and its limit, and books the bytes. */
 void emp_cache_set_room(struct emp_cache *cache, uint32_t class_id, unsigned room);

@@ -19,9 +19,8 @@
 #define EMP_HOT_INTERVAL_US  1000u /* 1000 operations a second */
 #define EMP_SLOW_SAMPLES     2u    /* slow samples in a row that make a bin cold */
 #define EMP_FIRST_ROOM_PART  16u   /* of the budget, at most ... */
-#define EMP_FIRST_ROOM_BYTES 2048u /* room of a bin at first; it doubles ... */
+#define EMP_FIRST_ROOM_BYTES 2048u /* room of a bin at first; it doubles while all bins ... */
 #define EMP_GROW_PAUSE       192u  /* as a signed byte -64 */
-#define EMP_GROW_EVENTS      2     /* ... after so many refills and flushes, while all bins ... */
 #define EMP_ALL_ROOM_BYTES   (512u << 10) /* ... of all threads together stay near this, each ... */
 #define EMP_ROOM_BYTES_MAX   (256u << 10) /* ... below this, ... */
 #define EMP_ROOM_BYTES_MIN   (6u << 10)   /* ... and never held to less than this */
@@ -53,6 +52,9 @@ void emp_cache_set_room(struct emp_cache *cache, uint32_t class_id, unsigned roo
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
     uint32_t size = emp_classes[class_id].geometry.size;
 
+    if (room > state->slots) {
+        room = emp_cache_find_slots(cache, class_id, room);
+    }
     cache->room_bytes += (room - state->room) * size;
     /* order(bin-limit): relaxed; maintenance only asks whether there is room at all */
     emp_store_relaxed(&state->room, (uint16_t)room);
@@ -88,8 +90,7 @@ void emp_cache_note_refill(struct emp_cache *cache, uint32_t class_id)
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
 
-    /* order(bin-limit): relaxed; a poke that comes now is answered by the next free or refill */
-    if (emp_load_relaxed(&state->poked) != 0 && state->room != 0) {
+    if (state->room != 0) {
         /* order(bin-limit): relaxed; as above */
         uint32_t waited_us = emp_stopwatch_us() - emp_load_relaxed(&state->stamp_us);
 
@@ -109,11 +110,6 @@ void emp_cache_note_refill(struct emp_cache *cache, uint32_t class_id)
 void emp_cache_grow(struct emp_cache *cache, uint32_t class_id)
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
-
-    if (state->room == 0 || state->room == state->room_full ||
-        (int8_t)++state->events < EMP_GROW_EVENTS) {
-        return;
-    }
     uint32_t size = emp_classes[class_id].geometry.size;
     unsigned room = state->room * 2u;
 

@@ -145,9 +145,11 @@ static void cache_set_home(struct emp_cache *cache)
 /* The bin is empty after it was full: it wants more room, and has all of it again. */
 static void bin_restore(struct emp_cache *cache, uint32_t class_id)
 {
-    emp_cache_state(cache, class_id)->overflows = 0;
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+
+    state->overflows = 0;
     emp_cache_set_limit(cache, class_id);
-    emp_cache_grow(cache, class_id);
+    emp_cache_count_refill(cache, state, class_id);
 }
 
 /* One block without a cache. */
@@ -201,11 +203,14 @@ void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note)
     if (state->room == 0) {
         emp_cache_cold_op(cache, class_id);
     }
-    emp_cache_note_refill(cache, class_id);
+    /* order(bin-limit): relaxed; a poke that comes now is answered by the next free or refill */
+    if (emp_unlikely(emp_load_relaxed(&state->poked) != 0)) {
+        emp_cache_note_refill(cache, class_id);
+    }
     if (state->overflows != 0) {
         bin_restore(cache, class_id);
     }
-    emp_cache_grow(cache, class_id);
+    emp_cache_count_refill(cache, state, class_id);
     unsigned count = emp_central_take(class_id, out, refill_want(state, class_id), &home, note);
 
     cache_set_home(cache);

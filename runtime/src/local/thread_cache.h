@@ -46,12 +46,13 @@ struct emp_l1 {
 };
 
 /*
- * The slow side of a bin. Owner only unless said otherwise. A closed bin (room_full 0) keeps its
- * slots for the next pool of its class.
+ * The slow side of a bin. Owner only unless said otherwise. A bin has slots for its room, not for
+ * its full room: it moves when it grows. A closed bin (room_full 0) keeps its slots for the next
+ * pool of its class.
  */
 struct emp_bin_state {
     uint16_t base_index;  /* words from the cache to the first slot; 0: never had any */
-    uint16_t slots;       /* slots there, const once given */
+    uint16_t slots;       /* slots there; never fewer than room */
     uint16_t room_full;   /* blocks when hot; 0: closed */
     uint16_t room;        /* blocks now; 0: cold */
     uint8_t poked;        /* atomic: bin-limit. limit was lowered to sample the rate */

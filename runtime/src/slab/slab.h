@@ -164,6 +164,15 @@ static inline bool emp_slab_release(char *descriptors, uintptr_t offset, struct 
            emp_slot_release(&found->states[product >> 32]);
 }
 
+/* True when a slot is free; ends at the first and is less work than a count. Holder. */
+static inline bool emp_slab_has_free(const struct emp_slab *slab)
+{
+    unsigned words = emp_classes[slab->class_id].words;
+    uint64_t word = 0;
+
+    return emp_bitmap_ops.next(slab->states, words, 0, &word) < words;
+}
+
 /* Counts the free slots; returns how many more there are than was known. Holder. */
 unsigned emp_slab_count(struct emp_slab *slab);
 

@@ -10,7 +10,8 @@
  * Invariants: I1 a slot is in one stack or with one caller. I2 the tag of `ready` changes with each
  *   take, so a taker that saw an old top and its next fails.
  * Linearisation: the swap of the head; the exchange of `returned`.
- * Order table: id-list: who puts or returns a slot releases it and its link; who takes it acquires.
+ * Order table: id-list: who puts or returns a slot releases it and its link; who looks at the
+ *   top, or takes all, acquires.
  * Progress: take, put and return lock-free, take_returned wait-free.
  * ABA: a tag of 32 bits beside the top; a taker would have to sleep through 2^32 takes.
  * Does not promise: order; that a count is exact while others move.
@@ -37,7 +38,7 @@ struct emp_id_list {
 /* The slot at the top of the ready ones; 0: none. */
 static inline uint32_t emp_id_list_top(const struct emp_id_list *list, uint64_t *seen)
 {
-    /* order(id-list): acquire; the link of the top slot, which emp_id_list_take reads */
+    /* order(id-list): acquire; the top slot as it was put, and its link */
     *seen = emp_load_acquire(&list->ready);
     return (uint32_t)*seen;
 }
@@ -50,8 +51,8 @@ static inline bool emp_id_list_take(struct emp_id_list *list, uint64_t seen,
     uint32_t below = emp_load_relaxed(&top->next);
     uint64_t tag = (seen & ~(EMP_ID_TAG - 1)) + EMP_ID_TAG;
 
-    /* order(id-list): acquire; the slot as it was put */
-    return emp_cas_acquire(&list->ready, &seen, tag | below);
+    /* order(id-list): relaxed; the same tag and top: it is what was acquired with the look */
+    return emp_cas_relaxed(&list->ready, &seen, tag | below);
 }
 
 /* Puts a chain of slots on the ready ones; the caller linked them, from first to last. */

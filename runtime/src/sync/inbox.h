@@ -60,11 +60,17 @@ static inline void emp_inbox_push(uint32_t *head, struct emp_inbox_link *link, u
     } while (!emp_cas_release(head, &below, item));
 }
 
+/* True when nothing is there, as far as can be seen. */
+static inline bool emp_inbox_is_empty(const uint32_t *head)
+{
+    /* order(inbox-head): relaxed look; an empty inbox is looked at again at the next refill */
+    return emp_load_relaxed(head) == 0;
+}
+
 /* Takes the whole stack; returns its top item or 0. */
 static inline uint32_t emp_inbox_take(uint32_t *head)
 {
-    /* order(inbox-head): relaxed look; an empty inbox is looked at again at the next refill */
-    if (emp_load_relaxed(head) == 0) {
+    if (emp_inbox_is_empty(head)) {
         return 0;
     }
     /* order(inbox-head): acquire; the links of all items taken */

@@ -1,7 +1,8 @@
 /*
  * What:  a bin always ends in NULL, in the static caches, closed and open; a block is in one
  *       place; a class used often has room and one used rarely has none; a thread that ends
- *       leaves nothing; many threads have less room each; frees without allocations go home.
+ *       leaves nothing; many threads have less room each; frees without allocations go home; a bin
+ *       has slots for its room and moves with its blocks when that grows.
  * How:   the hit paths with the slow paths behind them, as core joins them, against a list of
  *       live blocks, from a printed seed; bins are walked down to their NULL.
  * Shows: [local.inv.sentinel] [local.proto.cache] [local.proto.poke] [local.req.hit-path]
@@ -12,6 +13,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -274,6 +276,79 @@ static void many_threads_keep_less_each_and_leave_nothing(void **state)
     assert_int_equal(blocks_in_use(), 0);
 }
 
+/* The slow side of a bin of the calling thread. */
+static const struct emp_bin_state *bin_state(uint32_t class_id)
+{
+    return emp_cache_state(emp_cache_of(emp_l1_current()), class_id);
+}
+
+/* In a new thread: a bin grows from its first room to its full one. */
+static void *grow_body(void *arg)
+{
+    const uint32_t class_id = emp_size_class_of(512);
+    bool *good = arg;
+
+    block_free(block_alloc(512));
+    *good = bin_state(class_id)->slots < bin_state(class_id)->room_full / 4u;
+    for (unsigned round = 0; round < 20; round++) {
+        void *blocks[300];
+
+        for (unsigned i = 0; i < 300; i++) {
+            blocks[i] = block_alloc(512);
+        }
+        for (unsigned i = 0; i < 300; i++) {
+            block_free(blocks[i]);
+            *good = *good && emp_cache_count(class_id) <= bin_state(class_id)->slots;
+        }
+        *good = *good && bin_room(class_id) <= bin_state(class_id)->slots &&
+                bin_walk(class_id) == emp_cache_count(class_id);
+    }
+    *good = *good && bin_state(class_id)->slots >= bin_state(class_id)->room_full;
+    return NULL;
+}
+
+static void the_slots_of_a_bin_follow_its_room(void **state)
+{
+    pthread_t thread;
+    bool good = false;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, grow_body, &good), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(good);
+    assert_int_equal(blocks_in_use(), 0);
+}
+
+/* A bin that holds blocks moves with them, oldest first as before. */
+static void a_bin_that_moves_takes_its_blocks_along(void **state)
+{
+    uint32_t class_id = emp_size_class_of(640);
+    void *blocks[2] = {block_alloc(640), block_alloc(640)};
+    struct emp_cache *cache = emp_cache_of(emp_l1_current());
+    unsigned slots = 0;
+
+    (void)state;
+    emp_cache_flush("test");
+    emp_cache_enter(cache);
+    emp_cache_set_room(cache, class_id, 2); /* whatever its rate was */
+    emp_cache_leave(cache);
+    block_free(blocks[0]);
+    block_free(blocks[1]);
+    assert_int_equal(emp_cache_count(class_id), 2);
+    slots = bin_state(class_id)->slots;
+    emp_cache_enter(cache);
+    emp_cache_set_room(cache, class_id, slots + 1);
+    emp_cache_leave(cache);
+    assert_true(bin_state(class_id)->slots > slots);
+    assert_int_equal(bin_room(class_id), slots + 1);
+    assert_int_equal(bin_walk(class_id), 2);
+    assert_ptr_equal(block_alloc(640), blocks[1]);
+    assert_ptr_equal(block_alloc(640), blocks[0]);
+    block_free(blocks[0]);
+    block_free(blocks[1]);
+    emp_cache_flush("test");
+}
+
 static void nothing(void)
 {
 }
@@ -287,6 +362,8 @@ int main(void)
         cmocka_unit_test(a_hot_class_has_room_and_a_cold_one_has_none),
         cmocka_unit_test(frees_without_allocations_go_home),
         cmocka_unit_test(many_threads_keep_less_each_and_leave_nothing),
+        cmocka_unit_test(the_slots_of_a_bin_follow_its_room),
+        cmocka_unit_test(a_bin_that_moves_takes_its_blocks_along),
     };
 
     if (!emp_arena_init()) {
