@@ -1,8 +1,8 @@
 /*
- * Purpose: async_bench as a program: exit codes, the report written and read back, goals judged from
- *          a report, contestants chosen.
- * How:     starts ../async_bench with tiny amounts of work; rows that every build can run, sanitized
- *          ones included. All rows: async_rows_test.c.
+ * Purpose: async_bench as a program: exit codes, the report written and read back, goals judged
+ *          from a report, contestants chosen.
+ * How:     starts ../async_bench with tiny amounts of work; rows that every build can run,
+ *          sanitized ones included. All rows: async_rows_test.c.
  * Threads: one; the bench starts processes. ctest-serial
  */
 #include <limits.h>

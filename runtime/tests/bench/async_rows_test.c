@@ -1,6 +1,6 @@
 /*
- * Purpose: every row of async_bench runs for our library and reports what it should; a peer that was
- *          built runs all the rows that it names.
+ * Purpose: every row of async_bench runs for our library and reports what it should; a peer that
+ *          was built runs all the rows that it names.
  * How:     async_bench --quick, all contestants. A row proves its own results (sums, locals, no
  *          object left) and fails otherwise. Sanitizers and emulators park no stacks and are too
  *          slow for a thousand threads. ctest-not-under: address thread emulator
