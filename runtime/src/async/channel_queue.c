@@ -6,6 +6,7 @@
  */
 #include "async/channel_internal.h"
 
+#include "async/channel_spsc.h"
 #include "thread/heavy_fence.h"
 
 static bool is_closed(const struct emp_channel_large *large)
@@ -27,11 +28,6 @@ static void hand_out(const struct emp_channel_large *large, char *values, size_t
 
 /* ---- SPSC ---- */
 
-static char *spsc_cell(const struct emp_channel_large *large, uint32_t position)
-{
-    return large->cells + (size_t)(position & (large->room - 1)) * large->channel.bytes;
-}
-
 static enum emp_status spsc_put(struct emp_channel_large *large, const char *values, size_t count,
                                 size_t *done)
 {
@@ -49,7 +45,7 @@ static enum emp_status spsc_put(struct emp_channel_large *large, const char *val
         return EMP_ERR_AGAIN;
     }
     for (uint32_t i = 0; i < room; i++) {
-        emp_channel_copy(spsc_cell(large, tail + i), values + (size_t)i * bytes, bytes);
+        emp_channel_copy(emp_spsc_cell(large, tail + i), values + (size_t)i * bytes, bytes);
     }
     emp_spsc_publish(own, room);
     emp_channel_tell(large, EMP_RECEIVING, room);
@@ -62,22 +58,16 @@ static enum emp_status spsc_take(struct emp_channel_large *large, char *values, 
 {
     struct emp_spsc_consumer *own = &large->consumer.at.spsc;
     uint32_t wanted = count < large->room ? (uint32_t)count : large->room;
-    uint32_t ready = emp_spsc_ready(own, &large->producer.at.spsc, wanted);
+    enum emp_status status = EMP_OK;
+    uint32_t ready = emp_spsc_look(large, wanted, &status);
 
-    if (emp_unlikely(ready == 0)) {
-        if (!is_closed(large)) {
-            return EMP_ERR_AGAIN;
-        }
-        /* What was sent before the close is seen now. */
-        ready = emp_spsc_ready(own, &large->producer.at.spsc, wanted);
-        if (ready == 0) {
-            return EMP_ERR_CLOSED;
-        }
+    if (ready == 0) {
+        return status;
     }
     uint32_t head = emp_spsc_head(own);
 
     for (uint32_t i = 0; i < ready; i++) {
-        hand_out(large, values, i, spsc_cell(large, head + i));
+        hand_out(large, values, i, emp_spsc_cell(large, head + i));
     }
     emp_spsc_consume(own, ready);
     emp_channel_tell(large, EMP_SENDING, ready);
