@@ -44,9 +44,10 @@ static enum emp_status spsc_put(struct emp_channel_large *large, const char *val
     if (emp_unlikely(room == 0)) {
         return EMP_ERR_AGAIN;
     }
-    for (uint32_t i = 0; i < room; i++) {
-        emp_channel_copy(emp_spsc_cell(large, tail + i), values + (size_t)i * bytes, bytes);
-    }
+    uint32_t row = emp_spsc_in_a_row(large, tail, room);
+
+    memcpy(emp_spsc_cell(large, tail), values, (size_t)row * bytes);
+    memcpy(large->cells, values + (size_t)row * bytes, (size_t)(room - row) * bytes);
     emp_spsc_publish(own, room);
     emp_channel_tell(large, EMP_RECEIVING, room);
     *done = room;
@@ -66,8 +67,16 @@ static enum emp_status spsc_take(struct emp_channel_large *large, char *values, 
     }
     uint32_t head = emp_spsc_head(own);
 
-    for (uint32_t i = 0; i < ready; i++) {
-        hand_out(large, values, i, emp_spsc_cell(large, head + i));
+    if (values != NULL) {
+        uint32_t bytes = large->channel.bytes;
+        uint32_t row = emp_spsc_in_a_row(large, head, ready);
+
+        memcpy(values, emp_spsc_cell(large, head), (size_t)row * bytes);
+        memcpy(values + (size_t)row * bytes, large->cells, (size_t)(ready - row) * bytes);
+    } else {
+        for (uint32_t i = 0; i < ready; i++) {
+            hand_out(large, NULL, i, emp_spsc_cell(large, head + i));
+        }
     }
     emp_spsc_consume(own, ready);
     emp_channel_tell(large, EMP_SENDING, ready);

@@ -8,14 +8,6 @@
 
 #include "async/channel.h"
 
-/* As many as are wanted, there, and lie in a row before the ring begins anew. */
-static uint32_t in_a_row(const struct emp_channel_large *large, uint32_t position, uint32_t count)
-{
-    uint32_t left = large->room - (position & (large->room - 1));
-
-    return count < left ? count : left;
-}
-
 static uint32_t wanted_of(const struct emp_channel_large *large, size_t wanted)
 {
     return wanted < large->room ? (uint32_t)wanted : large->room;
@@ -39,7 +31,7 @@ enum emp_status emp_channel_reserve(struct emp_channel *channel, size_t wanted, 
         emp_spsc_room(own, &large->consumer.at.spsc, large->room, wanted_of(large, wanted));
 
     *cells = emp_spsc_cell(large, tail);
-    large->reserved = in_a_row(large, tail, room);
+    large->reserved = emp_spsc_in_a_row(large, tail, room);
     *count = large->reserved;
     return room != 0 ? EMP_OK : EMP_ERR_AGAIN;
 }
@@ -73,7 +65,7 @@ enum emp_status emp_channel_peek(struct emp_channel *channel, size_t wanted, voi
     uint32_t head = emp_spsc_head(&large->consumer.at.spsc);
 
     *cells = emp_spsc_cell(large, head);
-    large->peeked = in_a_row(large, head, ready);
+    large->peeked = emp_spsc_in_a_row(large, head, ready);
     *count = large->peeked;
     return status;
 }

@@ -15,6 +15,15 @@ static inline char *emp_spsc_cell(const struct emp_channel_large *large, uint32_
     return large->cells + (size_t)(position & (large->room - 1)) * large->channel.bytes;
 }
 
+/* How many of count cells lie in a row before the ring begins anew. */
+static inline uint32_t emp_spsc_in_a_row(const struct emp_channel_large *large, uint32_t position,
+                                         uint32_t count)
+{
+    uint32_t left = large->room - (position & (large->room - 1));
+
+    return count < left ? count : left;
+}
+
 static EMP_ALWAYS_INLINE enum emp_status emp_spsc_send_one(struct emp_channel_large *large,
                                                            const void *value)
 {
