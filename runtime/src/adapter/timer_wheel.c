@@ -145,7 +145,8 @@ bool timer_wheel_remove(struct timer_wheel *wheel, struct emp_timer *timer)
     list_take(timer);
     wheel->count--;
     /* A slot that is empty now is not occupied; the other lists have no bit. */
-    if (*back == NULL && back >= wheel->slots && back < wheel->slots + TIMER_LEVELS * TIMER_SLOTS) {
+    if (*back == NULL && back >= wheel->slots &&
+        back < wheel->slots + (size_t)TIMER_LEVELS * TIMER_SLOTS) {
         const size_t index = (size_t)(back - wheel->slots);
 
         wheel->occupied[index / TIMER_SLOTS] &= ~((uint64_t)1 << index % TIMER_SLOTS);
