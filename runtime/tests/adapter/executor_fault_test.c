@@ -1,7 +1,7 @@
 /*
  * What: an executor whose n-th thread the system refuses: what was started runs and can be stopped,
  *       the rest of the workers stays free.
- * How:  a pthread_create of the test's own in front of the real one, which fails when it is told to.
+ * How:  a pthread_create of the test itself, before the real one, fails when it is told to.
  * Shows: [adapter.proto.executor]
  * ctest-not-under: thread address
  *       (they have a pthread_create of their own)
