@@ -303,6 +303,33 @@ static void handles_own_their_task_or_future(void **state)
     assert_int_equal(emp_handle_kind(twin), EMP_HANDLE_INVALID);
 }
 
+static void *no_memory(size_t bytes)
+{
+    (void)bytes;
+    return NULL;
+}
+
+static void without_memory_a_task_has_no_id_and_runs_on(void **state)
+{
+    struct emp_task *task = task_of(0);
+    struct emp_object_hooks usual = emp_object_hooks;
+
+    (void)state;
+    emp_object_hooks.memory_take_zeroed = no_memory;
+    emp_id id = emp_task_id(task);
+    struct emp_id_table *table = emp_id_table_new();
+
+    emp_object_hooks = usual;
+    assert_int_equal(id, 0);
+    assert_null(table);
+    id = emp_task_id(task);
+    assert_int_not_equal(id, 0);
+    assert_ptr_equal(emp_task_find(pool, id), task);
+    emp_task_release(task);
+    assert_int_equal(task_queue_run_one(&queue), EMP_RUN_DONE);
+    emp_task_release(task);
+}
+
 #define RACE_TASKS (EMP_TSAN ? 2000u : 20000u)
 
 static emp_id shown;     /* atomic: test. the id of the task that is about to end */
@@ -365,6 +392,7 @@ int main(void)
         CASE(handles_hold_what_they_were_made_of),
         CASE(what_no_handle_can_hold_is_invalid),
         CASE(handles_own_their_task_or_future),
+        CASE(without_memory_a_task_has_no_id_and_runs_on),
         CASE(lookups_beside_the_end_of_tasks_give_a_reference_or_nothing),
     };
 
