@@ -1,7 +1,7 @@
 /*
- * What: a future where memory ends at each of its allocations, and every ordered pair of what may be
- *       done with one: value and wakers end once, whoever waits is woken once.
- * How:  hooks that give nothing, pools with a small limit; a table of deeds, both orders of leaving.
+ * What: a future where memory ends at each of its allocations, and every ordered pair of what may
+ *       be done with one: value and wakers end once, whoever waits is woken once.
+ * How:  hooks that give nothing, pools with a small limit; a table of deeds, both ways to leave.
  * Shows: [async.proto.future] [async.proto.waiter]
  */
 #include <setjmp.h>
