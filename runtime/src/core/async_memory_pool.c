@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-#include "async/id_table.h"
 #include "async/object.h"
 #include "async/stack_pool.h"
 #include "core/advanced_memory_pool.h"
