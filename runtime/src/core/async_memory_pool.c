@@ -10,7 +10,7 @@
 
 #include "async/id_table.h"
 #include "async/object.h"
-#include "async/stack_pool.h"
+#include "async/stack_process.h"
 #include "core/advanced_memory_pool.h"
 #include "core/hot_path.h"
 #include "core/maintenance.h"
