@@ -18,7 +18,7 @@ build: ## libraries, tool and programs, in build/ (other presets: build/<preset>
 	@scripts/setup $(if $(filter aarch64,$(PRESET)),cross,build)
 	@scripts/build $(PRESET) $(JOBS)
 
-run: ## real programs under our malloc, beside glibc and the other allocators installed (under 2 minutes)
+run: ## real programs under our malloc beside other allocators, and our echo server on pools beside malloc (under 2 minutes)
 	@scripts/setup run
 	@scripts/build release $(JOBS)
 	@scripts/run_demo $(ARGS)

@@ -73,6 +73,7 @@ bool run_idle(const struct options *options, struct result *result)
 
     if (request == NULL || fds == NULL) {
         free(fds);
+        free((char *)(uintptr_t)request);
         return false;
     }
     for (unsigned i = 0; i < options->idle && !is_stopped(); i++) {
@@ -96,6 +97,7 @@ bool run_idle(const struct options *options, struct result *result)
     }
     result->seconds = (double)(now_ns() - begin) / 1e9;
     free(fds);
+    free((char *)(uintptr_t)request);
     return count > 0;
 }
 
@@ -183,5 +185,6 @@ bool run_bad(const struct options *options, struct result *result)
         result->cycles++;
     }
     result->seconds = (double)(now_ns() - begin) / 1e9;
+    free((char *)(uintptr_t)request);
     return result->cycles > 0;
 }

@@ -20,7 +20,10 @@
 
 #define NS_PER_MS 1000000u
 
-#define UV_HANDLES 5u
+/* Maintenance of the library, while there is work or something to give back. */
+#define TICK_MS 100u
+
+#define UV_HANDLES 6u
 
 /* Tasks in order, linked by emp_task.next. */
 struct task_queue {
@@ -41,8 +44,11 @@ struct emp_uv {
     struct timer_heap timers;
     uint64_t timers_fired;
     uint64_t armed_ms; /* when the timer handle fires, on the loop's clock; 0: not armed */
+    bool is_ticking;
+    uint64_t runs_before; /* at the last tick */
     void (*closed)(void *arg);
     void *closed_arg;
+    uv_timer_t tick;
     uv_check_t check;
     uv_prepare_t prepare;
     uv_idle_t idle;
@@ -129,6 +135,29 @@ static void uv_submit(struct emp_scheduler *self, struct emp_task *task, enum em
     }
 }
 
+/* Without work for a tick the thread gives its caches back; without more to do the ticks end, so
+   that an idle program sleeps. */
+static void on_tick(uv_timer_t *handle)
+{
+    struct emp_uv *uv = handle->data;
+    bool is_quiet = uv->runs == uv->runs_before;
+
+    uv->runs_before = uv->runs;
+    if (is_quiet) {
+        emp_park();
+    }
+    if (!emp_tick() && is_quiet) {
+        uv->is_ticking = false;
+        (void)uv_timer_stop(handle);
+    }
+}
+
+static void tick_begin(struct emp_uv *uv)
+{
+    uv->is_ticking = true;
+    (void)uv_timer_start(&uv->tick, on_tick, TICK_MS, TICK_MS);
+}
+
 size_t emp_uv_run_ready(struct emp_uv *uv)
 {
     size_t count = 0;
@@ -148,6 +177,9 @@ size_t emp_uv_run_ready(struct emp_uv *uv)
     }
     uv->runs += count;
     uv->is_running = false;
+    if (count > 0 && !uv->is_ticking) {
+        tick_begin(uv);
+    }
     return count;
 }
 
@@ -265,12 +297,15 @@ static void handles_start(struct emp_uv *uv)
     (void)uv_prepare_init(uv->loop, &uv->prepare);
     (void)uv_idle_init(uv->loop, &uv->idle);
     (void)uv_timer_init(uv->loop, &uv->timer);
-    uv->check.data = uv->prepare.data = uv->idle.data = uv->timer.data = uv->async.data = uv;
+    (void)uv_timer_init(uv->loop, &uv->tick);
+    uv->tick.data = uv->check.data = uv->prepare.data = uv->idle.data = uv->timer.data =
+        uv->async.data = uv;
     (void)uv_check_start(&uv->check, on_check);
     (void)uv_prepare_start(&uv->prepare, on_prepare);
     /* The async handle alone keeps the loop alive. */
     uv_unref((uv_handle_t *)&uv->check);
     uv_unref((uv_handle_t *)&uv->prepare);
+    uv_unref((uv_handle_t *)&uv->tick);
 }
 
 enum emp_status emp_uv_create(struct uv_loop_s *loop, struct emp_uv **out)
@@ -363,6 +398,7 @@ enum emp_status emp_uv_close(struct emp_uv *uv, void (*closed)(void *arg), void 
     uv_close((uv_handle_t *)&uv->prepare, on_closed);
     uv_close((uv_handle_t *)&uv->idle, on_closed);
     uv_close((uv_handle_t *)&uv->timer, on_closed);
+    uv_close((uv_handle_t *)&uv->tick, on_closed);
     uv_close((uv_handle_t *)&uv->async, on_closed);
     return EMP_OK;
 }

@@ -4,7 +4,8 @@
  * When not to use it: without libuv; adapter/executor.h brings threads of its own.
  * Life cycle: emp_uv_create on the thread that will run the loop -> uv_run -> emp_uv_close, when no
  *   task is queued and no timer waits -> uv_run until the handles are closed. The loop stays alive
- *   until close.
+ *   until close. While there is work the loop calls emp_tick each 100 ms, so that sleeping stacks
+ *   are parked and idle memory goes back; afterwards too, until nothing is left to give back.
  * Threads: one loop, one thread. Tasks may be spawned and woken by any thread.
  * Errors: enum emp_status.
  */
@@ -47,7 +48,7 @@ EMP_API enum emp_status emp_uv_use_pools(void);
  * @param out receives it; ended by emp_uv_close.
  * @returns EMP_OK, EMP_ERR_NOMEM, EMP_ERR_INVALID. Errors: as returned; nothing is left behind,
  * except handles that the next uv_run finishes closing. Threads: the one that runs the loop.
- * Cost: five handles, one descriptor. Since: 0.2. Source: row E8.
+ * Cost: six handles, one descriptor. Since: 0.2. Source: row E8.
  */
 EMP_API enum emp_status emp_uv_create(struct uv_loop_s *loop, struct emp_uv **out);
 

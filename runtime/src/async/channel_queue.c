@@ -342,10 +342,8 @@ static bool unbounded_is_worth(struct emp_channel_large *large)
     if (large->small != 0) {
         const struct emp_block_cursor *cursor = &large->consumer.at.cursor;
 
-        /* A block that is used up may have a next: better once for nothing. */
-        worth = cursor->taken == EMP_BLOCK_SLOTS ||
-                emp_block_is_drained(&large->producer.at.last, cursor) ||
-                emp_block_is_ready(cursor);
+        worth =
+            emp_block_is_ready(cursor) || emp_block_is_drained(&large->producer.at.last, cursor);
     } else {
         worth = emp_node_is_there(large->consumer.at.head) ||
                 emp_node_is_drained(&large->producer.at.last, large->consumer.at.head);
@@ -472,16 +470,21 @@ void emp_queue_close_locked(struct emp_channel_large *large)
 
 bool emp_queue_is_worth(struct emp_channel_large *large, enum emp_channel_side side)
 {
-    if (is_closed(large)) {
-        return true;
+    bool is_spsc = large->channel.kind == EMP_CHANNEL_SPSC;
+    bool is_ring = is_spsc || large->channel.kind == EMP_CHANNEL_BOUNDED;
+
+    if (side == EMP_SENDING) {
+        return !is_ring || is_closed(large) ||
+               (is_spsc ? emp_spsc_has_room(&large->producer.at.spsc, &large->consumer.at.spsc,
+                                            large->room)
+                        : emp_mpmc_has_room(&large->mpmc));
     }
-    switch (large->channel.kind) {
-    case EMP_CHANNEL_SPSC:
-        return false; /* nobody but the one that was woken */
-    case EMP_CHANNEL_BOUNDED:
-        return side == EMP_SENDING ? emp_mpmc_has_room(&large->mpmc)
-                                   : emp_mpmc_has_item(&large->mpmc);
-    default:
-        return side == EMP_SENDING || unbounded_is_worth(large);
+    if (is_spsc) {
+        return is_closed(large) ||
+               emp_spsc_has_item(&large->consumer.at.spsc, &large->producer.at.spsc);
     }
+    if (is_ring) {
+        return emp_mpmc_has_item(&large->mpmc) || emp_mpmc_is_drained(&large->mpmc);
+    }
+    return unbounded_is_worth(large);
 }

@@ -1,88 +1,44 @@
 /*
- * Purpose: stands in for runtime/src/async/object.h when the room async is built to be compared
+ * Purpose: stands before runtime/src/async/object.h when the room async is built to be compared
  *          with: every object and every block comes from malloc by a call of its own, inline, and
- *          goes back by free. Same functions, same sources above, no pools below.
+ *          goes back by free. Same sources above, no pools below.
  * Owner:   bench. Threads: any.
  *
  * What is fair here: plain malloc and free, which are what a program without pools would call and
- * the fastest that the C library has. They align to 16 bytes, which is all that the room's tags
- * need; aligned_alloc would keep lines apart for tasks, too, and cost more. The stacks of
- * coroutines are mapped and kept by the same code in both builds.
+ * the fastest that the C library has. They align to 16 bytes, which is all that most kinds need.
+ * Tasks and blocks of channels keep counts in the low bits of their addresses and come from
+ * aligned_alloc: one for a connection, none for a request.
+ * The stacks of coroutines are mapped, kept and parked by the same code in both builds.
  */
-#ifndef EMP_ASYNC_OBJECT_H
-#define EMP_ASYNC_OBJECT_H
+#ifndef EMP_ON_MALLOC_OBJECT_H
+#define EMP_ON_MALLOC_OBJECT_H
 
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 
-#include "base/compiler.h"
-#include "base/config.h"
-#include "local/fast_path.h"
-
-struct emp_stack_manager;
-struct emp_id_table;
-
-enum emp_object_kind {
-#define EMP_OBJECT(kind, name, bytes, align) EMP_OBJECT_##kind,
-#include "async/object.def"
-#undef EMP_OBJECT
-    EMP_OBJECT_KINDS
-};
-
-/* The same struct: core makes it. */
-struct emp_async_pool {
-    uint32_t signature;
-    uint16_t class_of[EMP_OBJECT_KINDS];
-    struct emp_stack_manager *stacks;
-    struct emp_id_table *ids;
-    void *owner;
-};
-
-#define EMP_ASYNC_POOL_SIGNATURE 0x41504d45u
-
-struct emp_object_hooks {
-    void *(*take)(const struct emp_async_pool *pool, enum emp_object_kind kind);
-    void (*give)(void *object);
-    void *(*memory_take)(size_t bytes);
-    void *(*memory_take_zeroed)(size_t bytes);
-    void (*memory_give)(void *block);
-    void (*stacks_grew)(void);
-};
-
-static inline void *on_malloc_take_zeroed(size_t bytes)
-{
-    return calloc(1, bytes);
-}
-
-/* The scheduler's ticks park stacks; there is no maintenance thread to be told. */
-static inline void on_malloc_stacks_grew(void)
-{
-}
-
-/* Known to the compiler, so that a call through it is a call of malloc. */
-static const struct emp_object_hooks on_malloc_hooks = {
-    NULL, free, malloc, on_malloc_take_zeroed, free, on_malloc_stacks_grew};
-
-/* A block of a channel keeps counts in the low bits of its address. */
-#define EMP_ON_MALLOC_BLOCK_ALIGN 128u
-
-#define emp_object_hooks on_malloc_hooks
+#define emp_object_take    emp_object_take_from_pool
+#define emp_object_give    emp_object_give_to_pool
+#define emp_object_pool_of emp_object_pool_of_address
+#include_next "async/object.h"
+#undef emp_object_take
+#undef emp_object_give
+#undef emp_object_pool_of
 
 static inline void *emp_object_take(const struct emp_async_pool *pool, enum emp_object_kind kind)
 {
-    static const uint32_t bytes_of[] = {
-#define EMP_OBJECT(kind, name, bytes, align) bytes,
+    static const struct {
+        uint32_t bytes;
+        uint32_t align;
+    } kinds[] = {
+#define EMP_OBJECT(kind, name, bytes, align) {bytes, align},
 #include "async/object.def"
 #undef EMP_OBJECT
     };
 
     (void)pool;
-    if (kind ==
-        EMP_OBJECT_BLOCK) { /* the one kind whose address has more than three bits to spare */
-        return aligned_alloc(EMP_ON_MALLOC_BLOCK_ALIGN, bytes_of[kind]);
+    if (kind == EMP_OBJECT_TASK || kind == EMP_OBJECT_BLOCK) {
+        return aligned_alloc(kinds[kind].align, kinds[kind].bytes);
     }
-    return malloc(bytes_of[kind]);
+    return malloc(kinds[kind].bytes);
 }
 
 static inline void emp_object_give(void *object)
@@ -96,5 +52,23 @@ static inline struct emp_async_pool *emp_object_pool_of(const void *object)
     (void)object;
     return NULL;
 }
+
+static inline void *emp_on_malloc_zeroed(size_t bytes)
+{
+    return calloc(1, bytes);
+}
+
+/* The hooks of core, but for memory; known to the compiler, so that it calls malloc directly. */
+static inline struct emp_object_hooks emp_object_hooks_on_malloc(void)
+{
+    struct emp_object_hooks hooks = emp_object_hooks;
+
+    hooks.memory_take = malloc;
+    hooks.memory_take_zeroed = emp_on_malloc_zeroed;
+    hooks.memory_give = free;
+    return hooks;
+}
+
+#define emp_object_hooks (emp_object_hooks_on_malloc())
 
 #endif
