@@ -21,8 +21,10 @@ const (
 	million    = 1000000
 	batchTasks = 4096
 	queueItems = 1024
-	batchesMin = 5
-	amountMin  = 64
+	// Five samples are wanted; after a second one must do.
+	batchesWanted = 5
+	enough        = time.Second
+	amountMin     = 64
 )
 
 var (
@@ -46,10 +48,11 @@ func amount(whole int) int {
 // Reports the median of elapsed nanoseconds / operations over the budget, after one warm-up.
 func measure(metric string, operations int, batch func()) {
 	var samples []float64
-	deadline := time.Now().Add(budget)
+	start := time.Now()
 
 	batch()
-	for len(samples) < batchesMin || time.Now().Before(deadline) {
+	for len(samples) == 0 || time.Since(start) < budget ||
+		(len(samples) < batchesWanted && time.Since(start) < enough) {
 		begin := time.Now()
 		batch()
 		samples = append(samples, float64(time.Since(begin).Nanoseconds())/float64(operations))
