@@ -73,7 +73,8 @@ void async_require(int holds, const char *what);
 bool async_goes_on(const struct async_run *run, uint64_t start_ns, uint64_t samples);
 
 /*
- * Calls batch as async_goes_on says, after a warm-up, and reports the median of elapsed nanoseconds / batch_operations as metric.
+ * Calls batch as async_goes_on says, after a warm-up, and reports the median of elapsed
+ * nanoseconds / batch_operations as metric.
  */
 void async_measure(struct async_run *run, const char *metric, double batch_operations,
                    void (*batch)(void *context), void *context);
