@@ -19,6 +19,7 @@
 
 #define BATCH       ((size_t)32)
 #define CAPACITY    1024u
+#define ITEMS       ((size_t)65536) /* per batch: few slices of the scheduler */
 #define SPINS       64u
 #define TRIPS       ((size_t)20000)
 #define THREADS_MAX 1024u
@@ -169,7 +170,7 @@ static void run_channel(struct async_run *run, const struct async_row *row)
     uint64_t start = bench_now_ns();
 
     bench.channel = channel_begin(pool, bench.shape->kind);
-    bench.items = async_amount(run, ASYNC_MILLION) / step * step;
+    bench.items = async_amount(run, ITEMS) / step * step;
     bench.items = bench.items < 4 * step ? 4 * step : bench.items;
     channel_once(&bench);
     while (async_goes_on(run, start, samples.count)) {

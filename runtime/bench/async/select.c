@@ -11,7 +11,7 @@
 
 #define CHANNELS 4u
 #define PLACES   64u
-#define ITEMS    ((size_t)200000)
+#define ITEMS    ((size_t)20000)
 
 /* The channels, and what came out of them. */
 struct select_bench {

@@ -4,15 +4,17 @@ use std::io::Write;
 use std::os::unix::io::FromRawFd;
 use std::time::{Duration, Instant};
 
+#[allow(dead_code)]
 pub const MILLION: usize = 1_000_000;
 #[allow(dead_code)]
 pub const BATCH_TASKS: usize = 4096;
 pub const QUEUE_ITEMS: usize = 1024;
+pub const QUEUE_TOTAL: usize = 65536;
 const BATCHES_WANTED: usize = 5;
 const ENOUGH: Duration = Duration::from_secs(1);
 const AMOUNT_MIN: usize = 64;
 const RESULT_FD: i32 = 3;
-const SLOW_BATCH_NS: f64 = 5e8;
+const SLOW_BATCH_NS: f64 = 3e8;
 
 pub struct Run {
     out: fs::File,
