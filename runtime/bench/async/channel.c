@@ -113,7 +113,7 @@ static uint64_t receive_all(const struct channel_bench *bench, size_t quota)
     return sum;
 }
 
-/* The one that measures may not run when the gate opens, so the first thread behind it notes the time. */
+/* Who measures may not run when the gate opens, so the first thread behind it notes the time. */
 static void channel_pass_gate(struct channel_bench *bench)
 {
     uint64_t unset = 0;

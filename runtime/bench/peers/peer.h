@@ -79,7 +79,7 @@ static inline int peer_compare(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* Samples until the budget is used up. batch returns nanoseconds per operation. Returns the least. */
+/* Samples until the budget is used up; batch returns nanoseconds per operation. Gives the least. */
 static inline double peer_sample(const char *metric, double (*batch)(void *context), void *context)
 {
     static double samples[PEER_SAMPLES_MAX];
