@@ -22,6 +22,7 @@ const (
 	batchTasks = 4096
 	queueItems = 1024
 	queueTotal = 65536
+	itemsEach  = 1024
 	// Five samples are wanted; after a second one must do.
 	batchesWanted = 5
 	enough        = time.Second
@@ -47,7 +48,7 @@ func amount(whole int) int {
 }
 
 // Reports the median of elapsed nanoseconds / operations over the budget, after one warm-up.
-func measure(metric string, operations int, batch func()) {
+func measure(metric string, operations int, batch func()) float64 {
 	var samples []float64
 	start := time.Now()
 
@@ -60,6 +61,7 @@ func measure(metric string, operations int, batch func()) {
 	}
 	sort.Float64s(samples)
 	emit(metric, "ns", samples[len(samples)/2])
+	return samples[0]
 }
 
 // One fixed amount of work: elapsed nanoseconds / operations.
@@ -199,11 +201,14 @@ func skynet(processors int) {
 func queue(producers, consumers int) {
 	runtime.GOMAXPROCS(2)
 	items := amount(queueTotal)
+	if items < amount(itemsEach*producers*consumers) {
+		items = amount(itemsEach * producers * consumers)
+	}
 	if items < 4*producers*consumers {
 		items = 4 * producers * consumers
 	}
 	items = items / (producers * consumers) * producers * consumers
-	measure("per item", items, func() {
+	fastest := measure("per item", items, func() {
 		channel := make(chan uint64, queueItems)
 		var senders, receivers sync.WaitGroup
 		var sum uint64
@@ -232,6 +237,7 @@ func queue(producers, consumers int) {
 		receivers.Wait()
 		require(sum == uint64(items), "items were lost")
 	})
+	emit("fastest batch", "ns", fastest)
 }
 
 func selectOfFour() {

@@ -2,7 +2,7 @@
 #[path = "peer.rs"]
 mod peer;
 
-use peer::{Run, BATCH_TASKS, MILLION, QUEUE_ITEMS, QUEUE_TOTAL};
+use peer::{Run, BATCH_TASKS, ITEMS_EACH, MILLION, QUEUE_ITEMS, QUEUE_TOTAL};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -113,7 +113,7 @@ fn skynet(run: &mut Run, runtime: Runtime) {
 /// Bounded for one producer, unbounded for several: as our channels of that kind.
 fn queue(run: &mut Run, producers: usize, is_bounded: bool) {
     let runtime = two_threads();
-    let items = run.amount(QUEUE_TOTAL);
+    let items = run.amount(QUEUE_TOTAL.max(ITEMS_EACH * producers));
 
     run.measure_items("per item", items, |items| {
         let share = (items / producers).max(1);
