@@ -5,7 +5,7 @@
 set(model_dir ${PROJECT_SOURCE_DIR}/runtime/model)
 set(model_product slab/slab.c slab/bitmap_expand.c global/shard.c global/central_expand.c monitor/callback.c
   thread/linux/mutex.c async/future.c async/waiter.c async/waker.c async/id_table.c async/channel.c
-  async/channel_queue.c async/channel_compact.c async/channel_wait.c)
+  async/channel_queue.c async/channel_compact.c async/channel_wait.c async/select.c)
 list(TRANSFORM model_product PREPEND ${ECHOMEM_SOURCE_ROOT}/)
 file(GLOB model_engine CONFIGURE_DEPENDS ${model_dir}/engine/*.c)
 file(GLOB model_cases CONFIGURE_DEPENDS

@@ -53,9 +53,7 @@ static void wait_a_little(unsigned *spins)
     if (++*spins % SPINS == 0) {
         sched_yield();
     } else {
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#endif
+        async_pause();
     }
 }
 

@@ -1,6 +1,6 @@
 /*
- * Purpose: the smallest scheduler there is, a list on one thread: what rows use when the cost of the
- *          objects is meant and not that of an executor. And the executor, ready to use.
+ * Purpose: the smallest scheduler there is, a list on one thread: what rows use when the cost of
+ *          the objects is meant and not that of an executor. And the executor, ready to use.
  * Owner:   the thread that runs main; no other may touch it.
  */
 #ifndef BENCH_ASYNC_LOOP_H

@@ -75,8 +75,21 @@ void async_require(int holds, const char *what);
 void async_measure(struct async_run *run, const char *metric, double batch_operations,
                    void (*batch)(void *context), void *context);
 
-/* Binds the calling thread to the index-th processor that the process may use, modulo their number. */
+/* Binds the calling thread to the index-th processor of the process, modulo their number. */
 void async_pin(unsigned index);
+
+/* A moment of nothing, for threads that look again and again. */
+#if defined(__x86_64__)
+static inline void async_pause(void)
+{
+    __builtin_ia32_pause();
+}
+#else
+static inline void async_pause(void)
+{
+    __asm__ __volatile__("yield" : : : "memory");
+}
+#endif
 
 /* Resident bytes and page tables of this process: VmRSS + VmPTE. */
 size_t async_memory_bytes(void);

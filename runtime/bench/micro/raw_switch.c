@@ -1,6 +1,6 @@
 /*
- * Purpose: switches to stacks in turn and back, as a coroutine's resume and suspend do at their core;
- *          the stacks begin at the offsets that the library gives them.
+ * Purpose: switches to stacks in turn and back, as a coroutine's resume and suspend do at their
+ *          core; the stacks begin at the offsets that the library gives them.
  * Owner:   a child process, one thread.
  */
 #include "micro/raw_switch.h"

@@ -3,7 +3,7 @@
  *          push, freed by the consumer.
  * Owner:   this program.
  */
-#define _LGPL_SOURCE /* inlined, as the library's own documentation advises for programs like this */
+#define _LGPL_SOURCE /* inlined, as the library's documentation advises for such programs */
 #include "peer_queue.h"
 
 #include <urcu/wfcqueue.h>

@@ -142,15 +142,26 @@ static inline void peer_pin(unsigned index)
     }
 }
 
+/* A moment of nothing. */
+#if defined(__x86_64__)
+static inline void peer_pause(void)
+{
+    __builtin_ia32_pause();
+}
+#else
+static inline void peer_pause(void)
+{
+    __asm__ __volatile__("yield" : : : "memory");
+}
+#endif
+
 /* Nothing to do just now: a pause, and now and then the processor for somebody else. */
 static inline void peer_wait(unsigned *spins)
 {
     if (++*spins % PEER_SPINS == 0) {
         sched_yield();
     } else {
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#endif
+        peer_pause();
     }
 }
 

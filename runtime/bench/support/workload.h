@@ -23,16 +23,16 @@ enum bench_api {
 
 /* Units of results; bench_unit_text and bench_unit_higher_is_better describe them. */
 enum bench_unit {
-    BENCH_NS_PAIR,    /* nanoseconds for one allocation and its free */
-    BENCH_NS_CALL,    /* nanoseconds for one call */
-    BENCH_NS_SLOT,    /* nanoseconds per pointer produced */
-    BENCH_MOPS,       /* million allocations and frees per second */
-    BENCH_MOBJ,       /* million objects handed over per second */
-    BENCH_MPAIRS,     /* million pairs per second */
-    BENCH_TIMES,      /* a ratio, smaller is better */
-    BENCH_GAIN,       /* a ratio, larger is better */
-    BENCH_MIB,        /* mebibytes */
-    BENCH_US_THREAD,  /* microseconds per thread */
+    BENCH_NS_PAIR,     /* nanoseconds for one allocation and its free */
+    BENCH_NS_CALL,     /* nanoseconds for one call */
+    BENCH_NS_SLOT,     /* nanoseconds per pointer produced */
+    BENCH_MOPS,        /* million allocations and frees per second */
+    BENCH_MOBJ,        /* million objects handed over per second */
+    BENCH_MPAIRS,      /* million pairs per second */
+    BENCH_TIMES,       /* a ratio, smaller is better */
+    BENCH_GAIN,        /* a ratio, larger is better */
+    BENCH_MIB,         /* mebibytes */
+    BENCH_US_THREAD,   /* microseconds per thread */
     BENCH_PER_MILLION, /* events per million calls */
     BENCH_BYTES,       /* bytes, smaller is better */
     BENCH_MS           /* milliseconds */

@@ -1,7 +1,7 @@
 /*
  * What: harnesses of sync/task_word.h: wakers by value and by reference, aborters, holders that let
  *       go, one or two runners, over one task that is polled until it has seen every signal.
- * How:  a waker shows its signal relaxed and wakes; a poll may miss it unless the wake brings it, so
+ * How:  a waker shows its signal relaxed and wakes; a poll may miss it unless the wake brings it:
  *       a wake that is lost, or merges without order, leaves a task that never ends. Queue link and
  *       body are plain: a run that does not see the last one, or two at a time, is a race. The
  *       object is memory whose life is watched; the body counts its end. The queue passes order

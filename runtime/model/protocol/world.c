@@ -14,10 +14,11 @@
 #include "thread/linux/futex.h"
 
 static uint64_t gather(const uint8_t *states);
+static unsigned next(const uint8_t *states, unsigned count, unsigned from, uint64_t *word);
 
 struct emp_arena emp_arena;
 struct emp_class emp_classes[EMP_BINS];
-struct emp_bitmap_ops emp_bitmap_ops = {.name = "c", .gather = gather};
+struct emp_bitmap_ops emp_bitmap_ops = {.name = "c", .gather = gather, .next = next};
 
 uint32_t world_block[WORLD_UNITS][WORLD_SLOTS];
 
@@ -40,6 +41,18 @@ static uint64_t gather(const uint8_t *states)
         word |= (uint64_t)emp_slot_is_free(&states[i]) << i;
     }
     return word;
+}
+
+/* emp_bitmap_next_c over that. */
+static unsigned next(const uint8_t *states, unsigned count, unsigned from, uint64_t *word)
+{
+    for (unsigned i = from; i < count; i++) {
+        *word = gather(states + (size_t)i * EMP_WORD_BITS);
+        if (*word != 0) {
+            return i;
+        }
+    }
+    return count;
 }
 
 unsigned emp_cpu_count(void)

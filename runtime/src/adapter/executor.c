@@ -1,6 +1,6 @@
 /*
  * Purpose: the executor as its users see it: life, threads, scheduler functions.
- * Owner:   adapter. Design: docs/design/adapter.md
+ * Owner:   adapter. Design: [adapter.proto.executor]
  */
 #include "adapter/executor.h"
 
@@ -50,11 +50,11 @@ static enum emp_status executor_timer_start(struct emp_scheduler *scheduler,
     struct emp_executor *executor = executor_of(scheduler);
 
     (void)pthread_mutex_lock(&executor->timer_lock);
-    const bool is_first = timer_heap_add(&executor->timers, timer);
+    timer_wheel_add(&executor->timers, timer);
+    const uint64_t next_ns = timer_wheel_next_ns(&executor->timers);
+    const bool is_first = next_ns < executor->deadline_ns;
 
-    if (is_first) {
-        EMP_PUBLIC_STORE_RELAXED(&executor->deadline_ns, timer->deadline_ns);
-    }
+    EMP_PUBLIC_STORE_RELAXED(&executor->deadline_ns, next_ns);
     (void)pthread_mutex_unlock(&executor->timer_lock);
     if (is_first && (executor->is_shared || worker_self == NULL)) {
         executor_deadline_changed(executor);
@@ -67,11 +67,9 @@ static bool executor_timer_stop(struct emp_scheduler *scheduler, struct emp_time
     struct emp_executor *executor = executor_of(scheduler);
 
     (void)pthread_mutex_lock(&executor->timer_lock);
-    const bool is_stopped = timer_heap_remove(&executor->timers, timer);
+    const bool is_stopped = timer_wheel_remove(&executor->timers, timer);
 
-    EMP_PUBLIC_STORE_RELAXED(&executor->deadline_ns, executor->timers.root != NULL
-                                                         ? executor->timers.root->deadline_ns
-                                                         : UINT64_MAX);
+    EMP_PUBLIC_STORE_RELAXED(&executor->deadline_ns, timer_wheel_next_ns(&executor->timers));
     (void)pthread_mutex_unlock(&executor->timer_lock);
     return is_stopped;
 }
@@ -107,6 +105,7 @@ enum emp_status emp_executor_create(unsigned workers, struct emp_executor **out)
     executor->workers = workers;
     executor->is_shared = workers > 1;
     executor->deadline_ns = UINT64_MAX;
+    executor->timers.elapsed = executor_now_ns() >> TIMER_TICK_SHIFT;
     /* On Linux none of these needs memory or can fail. */
     (void)pthread_mutex_init(&executor->lock, NULL);
     (void)pthread_mutex_init(&executor->timer_lock, NULL);

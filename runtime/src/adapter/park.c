@@ -1,6 +1,6 @@
 /*
  * Purpose: who sleeps and who wakes whom, the shared queue, and when a worker's run ends.
- * Owner:   adapter. Design: docs/design/adapter.md
+ * Owner:   adapter. Design: [adapter.proto.executor]
  */
 #include <time.h>
 

@@ -1,6 +1,6 @@
 /*
  * Purpose: the pairing heap of timers.
- * Owner:   adapter. Design: docs/design/adapter.md
+ * Owner:   adapter. Design: [adapter.proto.timers] [adapter.req.timers]
  */
 #include "adapter/timer_heap.h"
 

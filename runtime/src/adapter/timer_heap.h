@@ -3,6 +3,7 @@
  *          start needs no memory and cannot fail.
  * Owner:   adapter; the caller locks. A timer belongs to its owner, its links to the heap while in.
  * Cost:    start O(1); pop and stop O(log n) amortised.
+ * Design:  [adapter.proto.timers]
  * Source:  Fredman, Sedgewick, Sleator, Tarjan, "The Pairing Heap", 1986.
  */
 #ifndef EMP_ADAPTER_TIMER_HEAP_H

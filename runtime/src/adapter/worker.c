@@ -1,6 +1,6 @@
 /*
  * Purpose: what a worker does: its queue, the next task, timers, and the loop over them.
- * Owner:   adapter. Design: docs/design/adapter.md
+ * Owner:   adapter. Design: [adapter.proto.executor]
  */
 #include "adapter/worker.h"
 
@@ -144,12 +144,8 @@ bool executor_fire(struct emp_executor *executor)
         struct emp_timer *timer = NULL;
 
         (void)pthread_mutex_lock(&executor->timer_lock);
-        if (executor->timers.root != NULL && executor->timers.root->deadline_ns <= now_ns) {
-            timer = timer_heap_pop(&executor->timers);
-            EMP_PUBLIC_STORE_RELAXED(
-                &executor->deadline_ns,
-                executor->timers.root != NULL ? executor->timers.root->deadline_ns : UINT64_MAX);
-        }
+        timer = timer_wheel_pop(&executor->timers, now_ns);
+        EMP_PUBLIC_STORE_RELAXED(&executor->deadline_ns, timer_wheel_next_ns(&executor->timers));
         (void)pthread_mutex_unlock(&executor->timer_lock);
         if (timer == NULL) {
             break;

@@ -1,7 +1,7 @@
 /*
  * Purpose: the inside of the executor: workers with their queues, the shared queue, who sleeps.
  * Owner:   adapter. A worker's fields are its thread's own unless said otherwise; `lock` of the
- *          executor guards the shared queue and everything about sleeping; `timer_lock` the heap.
+ *          executor guards the shared queue and everything about sleeping; `timer_lock` the wheel.
  *          Locks are taken in the order executor, timers; a worker's queue lock is taken alone.
  *
  *   worker: free --take--> active --park (nothing found)--> parked --notify, deadline--> active
@@ -10,7 +10,7 @@
  * Why no wake is lost: who parks counts itself among the idle under the lock, then visits every
  *   queue under the queue's lock, then sleeps. Who pushes does so under the queue's lock, then
  *   looks at the count. If the visit missed the push it came first, so the count is seen.
- * Design:  docs/design/adapter.md
+ * Design:  [adapter.proto.executor] [adapter.req.executor]
  */
 #ifndef EMP_ADAPTER_WORKER_H
 #define EMP_ADAPTER_WORKER_H
@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #include "adapter/executor.h"
-#include "adapter/timer_heap.h"
+#include "adapter/timer_wheel.h"
 #include "async/task.h"
 #include "base/export.h"
 
@@ -78,7 +78,7 @@ struct emp_executor {
     struct worker *idle;
     struct worker *keeper; /* the parked worker that sleeps until the next deadline */
     pthread_mutex_t timer_lock __attribute__((aligned(128)));
-    struct timer_heap timers;
+    struct timer_wheel timers;
     struct worker worker[]; /* workers of them */
 };
 

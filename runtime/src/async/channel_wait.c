@@ -20,7 +20,11 @@ struct emp_channel_node *emp_channel_node_new(struct emp_channel *channel,
     if (node == NULL) {
         return NULL;
     }
-    memset(node, 0, sizeof(*node));
+    node->waker = (struct emp_waker){NULL, NULL};
+    node->group = NULL;
+    node->peer = NULL;
+    node->choice = 0;
+    node->state = 0;
     node->side = (uint8_t)side;
     node->is_boxed = channel->kind == EMP_CHANNEL_COMPACT && channel->bytes > EMP_NODE_INLINE;
     if (node->is_boxed != 0) {

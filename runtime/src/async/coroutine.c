@@ -27,11 +27,6 @@ static struct emp_fiber *fiber_of(const struct emp_coroutine *coroutine)
     return emp_stack_fiber(coroutine->stacks, coroutine->size, coroutine->slot);
 }
 
-static uint64_t *word_of(const struct emp_coroutine *coroutine)
-{
-    return emp_stack_word(coroutine->stacks, coroutine->size, coroutine->slot);
-}
-
 static EMP_COLD void report_resume(const struct emp_coroutine *coroutine)
 {
     const struct emp_report report = {
@@ -114,7 +109,7 @@ enum emp_poll emp_coroutine_poll(struct emp_task *task, void *body)
         }
     } else {
         uint64_t seen = 0;
-        const enum emp_stack_wake found = emp_stack_word_wake(word_of(coroutine), &seen);
+        const enum emp_stack_wake found = emp_stack_word_wake(coroutine->word, &seen);
 
         if (emp_unlikely(found != EMP_STACK_WOKE) &&
             !coroutine_unpark(coroutine, task, found, seen)) {
@@ -125,8 +120,10 @@ enum emp_poll emp_coroutine_poll(struct emp_task *task, void *body)
     if (emp_unlikely(coroutine->state == EMP_COROUTINE_RETURNED)) {
         return EMP_POLL_READY;
     }
-    emp_stack_check_low(coroutine->stacks, coroutine->size, coroutine->slot, coroutine->sp);
-    emp_stack_word_sleep(word_of(coroutine), (uint64_t)(uintptr_t)coroutine);
+    if (emp_unlikely(coroutine->checks_low)) {
+        emp_stack_check_word(coroutine->stacks, coroutine->size, coroutine->slot, coroutine->sp);
+    }
+    emp_stack_word_sleep(coroutine->word, (uint64_t)(uintptr_t)coroutine);
     return EMP_POLL_PENDING;
 }
 

@@ -25,6 +25,12 @@ enum emp_coroutine_state {
     EMP_COROUTINE_RETURNED /* entry has returned; the runner gives the stack back */
 };
 
+/* What is known of the stack, besides. */
+enum emp_coroutine_note {
+    EMP_COROUTINE_MEASURED = 1, /* it was purged at the start: its pages tell the need */
+    EMP_COROUTINE_PURGED = 2    /* while parked: its pages went, so it must read as zero */
+};
+
 struct emp_coroutine {
     union {
         struct {
@@ -32,7 +38,7 @@ struct emp_coroutine {
             void *saved;          /* live part of a parked stack; NULL */
             uint32_t slot;        /* of the stack */
             uint32_t saved_bytes; /* length of saved */
-            uint64_t checksum;    /* of saved; debug builds */
+            uint64_t *word;       /* of the stack, in the table of its size */
         };
         unsigned char args[EMP_COROUTINE_INLINE_ARGS]; /* before the start */
     };
@@ -42,10 +48,10 @@ struct emp_coroutine {
     struct emp_coroutine_args_block *args_block;
     uint16_t args_bytes; /* on the stack they lie at the top */
     uint16_t pins;
-    uint8_t state;     /* enum emp_coroutine_state */
-    uint8_t size;      /* of the stack, by number; before the start: as wished */
-    uint8_t measures;  /* the stack was purged at the start, so that its pages tell the need */
-    uint8_t is_purged; /* of a parked stack: its pages went, so it must read as zero */
+    uint8_t state;   /* enum emp_coroutine_state */
+    uint8_t size;    /* of the stack, by number; before the start: as wished */
+    bool checks_low; /* its guard may be a word: look after every switch */
+    uint8_t flags;   /* enum emp_coroutine_note */
 };
 
 _Static_assert(sizeof(struct emp_coroutine) == EMP_TASK_BODY_INLINE, "one line of the task");

@@ -41,9 +41,12 @@ bool emp_coroutine_start(struct emp_coroutine *coroutine)
         memcpy(args, coroutine->args, sizeof(args));
     }
     coroutine->slot = slot;
+    coroutine->word = emp_stack_word(coroutine->stacks, coroutine->size, slot);
+    coroutine->checks_low =
+        coroutine->stacks->sizes[coroutine->size].map.kind != EMP_STACK_GUARD_LIGHT;
     coroutine->saved = NULL;
     coroutine->saved_bytes = 0;
-    if (coroutine->measures) {
+    if ((coroutine->flags & EMP_COROUTINE_MEASURED) != 0) {
         emp_stack_site_prepare(coroutine->stacks, coroutine->size, slot);
     }
     char *const begin = emp_coroutine_args(coroutine);
@@ -57,8 +60,7 @@ bool emp_coroutine_start(struct emp_coroutine *coroutine)
     }
     coroutine->sp = emp_switch_prepare(begin, emp_coroutine_main, coroutine);
     coroutine->state = EMP_COROUTINE_STARTED;
-    emp_stack_word_begin(emp_stack_word(coroutine->stacks, coroutine->size, slot),
-                         (uint64_t)(uintptr_t)coroutine);
+    emp_stack_word_begin(coroutine->word, (uint64_t)(uintptr_t)coroutine);
     return true;
 }
 
@@ -76,7 +78,7 @@ static EMP_NOINLINE void coroutine_end_stack(struct emp_coroutine *coroutine)
 {
     const struct emp_task *const task = (const struct emp_task *)(const void *)coroutine - 1;
 
-    if (coroutine->measures) {
+    if ((coroutine->flags & EMP_COROUTINE_MEASURED) != 0) {
         emp_stack_site_measure(coroutine->stacks, coroutine->size, coroutine->slot, task->site);
     }
     emp_stack_give(coroutine->stacks, coroutine->size, coroutine->slot);
@@ -171,7 +173,9 @@ enum emp_status emp_coroutine_spawn(const struct emp_coroutine_spawn *spawn,
     }
     struct emp_coroutine *const coroutine = made->body;
 
-    coroutine->measures = emp_stack_site_is_sampled(made->site);
+    if (emp_stack_site_is_sampled(made->site)) {
+        coroutine->flags = EMP_COROUTINE_MEASURED;
+    }
     made->scheduler->submit(made->scheduler, made, EMP_SUBMIT_SPAWN);
     return EMP_OK;
 }

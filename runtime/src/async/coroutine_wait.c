@@ -8,24 +8,16 @@
  */
 #include "async/coroutine.h"
 
+#include "async/alarm.h"
 #include "async/coroutine_core.h"
 #include "async/object.h"
 #include "async/waker.h"
 #include "base/compiler.h"
 #include "sync/parting.h"
 
-/* A timer that wakes its coroutine. */
-struct alarm {
-    struct emp_timer timer;
-    struct emp_waker waker; /* the teller's, who wakes or drops it */
-    uint32_t parting;       /* atomic: parting. the timer tells, the coroutine listens */
-};
-
-_Static_assert(sizeof(struct alarm) <= 64, "an alarm is an object of the kind waker");
-
 static void alarm_fire(struct emp_timer *timer)
 {
-    struct alarm *const alarm = (struct alarm *)timer;
+    struct emp_alarm *const alarm = (struct emp_alarm *)timer;
     struct emp_waker waker = alarm->waker;
 
     if (emp_parting_tell(&alarm->parting)) {
@@ -36,9 +28,8 @@ static void alarm_fire(struct emp_timer *timer)
     }
 }
 
-/* Starts an alarm. Not inlined: nothing of the thread's cache is kept in a caller's frame. */
-static EMP_NOINLINE enum emp_status alarm_start(struct emp_task *task, uint64_t deadline_ns,
-                                                struct alarm **out)
+EMP_NOINLINE enum emp_status emp_alarm_start(struct emp_task *task, uint64_t deadline_ns,
+                                             struct emp_alarm **out)
 {
     struct emp_scheduler *const scheduler = task->scheduler;
     const struct emp_coroutine *const coroutine = task->body;
@@ -47,7 +38,7 @@ static EMP_NOINLINE enum emp_status alarm_start(struct emp_task *task, uint64_t 
     if (scheduler->timer_start == NULL) {
         return EMP_ERR_UNSUPPORTED;
     }
-    struct alarm *const alarm = emp_object_take(coroutine->stacks->pool, EMP_OBJECT_WAKER);
+    struct emp_alarm *const alarm = emp_object_take(coroutine->stacks->pool, EMP_OBJECT_WAKER);
 
     if (alarm == NULL) {
         return EMP_ERR_NOMEM;
@@ -67,8 +58,7 @@ static EMP_NOINLINE enum emp_status alarm_start(struct emp_task *task, uint64_t 
     return EMP_OK;
 }
 
-/* Ends the coroutine's part of an alarm. */
-static EMP_NOINLINE void alarm_end(struct emp_task *task, struct alarm *alarm)
+EMP_NOINLINE void emp_alarm_end(struct emp_task *task, struct emp_alarm *alarm)
 {
     struct emp_scheduler *const scheduler = task->scheduler;
 
@@ -83,14 +73,14 @@ static EMP_NOINLINE void alarm_end(struct emp_task *task, struct alarm *alarm)
 enum emp_status emp_sleep_until(uint64_t deadline_ns)
 {
     struct emp_task *const task = emp_task_current();
-    struct alarm *alarm = NULL;
+    struct emp_alarm *alarm = NULL;
     enum emp_status status = emp_in_coroutine() ? EMP_OK : EMP_ERR_STATE;
 
     if (status == EMP_OK && emp_task_is_cancelled(task)) {
         status = EMP_ERR_CANCELLED;
     }
     if (status == EMP_OK) {
-        status = alarm_start(task, deadline_ns, &alarm);
+        status = emp_alarm_start(task, deadline_ns, &alarm);
     }
     if (status != EMP_OK) {
         return status;
@@ -98,12 +88,12 @@ enum emp_status emp_sleep_until(uint64_t deadline_ns)
     while (status == EMP_OK && !emp_parting_is_told(&alarm->parting)) {
         status = emp_coroutine_suspend();
     }
-    alarm_end(task, alarm);
+    emp_alarm_end(task, alarm);
     return status;
 }
 
 /* Polls until the future is complete, the alarm has gone off, or the coroutine is cancelled. */
-static enum emp_status await_alarm(struct emp_future *future, const struct alarm *alarm,
+static enum emp_status await_alarm(struct emp_future *future, const struct emp_alarm *alarm,
                                    void *value, size_t capacity, size_t *bytes)
 {
     struct emp_task *const task = emp_task_current();
@@ -127,7 +117,7 @@ enum emp_status emp_await_until(struct emp_future *future, void *value, size_t c
                                 size_t *bytes, uint64_t deadline_ns)
 {
     struct emp_task *const task = emp_task_current();
-    struct alarm *alarm = NULL;
+    struct emp_alarm *alarm = NULL;
 
     if (!emp_in_coroutine()) {
         return EMP_ERR_STATE;
@@ -140,11 +130,11 @@ enum emp_status emp_await_until(struct emp_future *future, void *value, size_t c
     if (status != EMP_ERR_AGAIN) {
         return status;
     }
-    status = alarm_start(task, deadline_ns, &alarm);
+    status = emp_alarm_start(task, deadline_ns, &alarm);
     if (status != EMP_OK) {
         return status;
     }
     status = await_alarm(future, alarm, value, capacity, bytes);
-    alarm_end(task, alarm);
+    emp_alarm_end(task, alarm);
     return status;
 }

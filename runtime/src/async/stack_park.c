@@ -20,11 +20,12 @@
 #include "sync/atomic.h"
 #include "sync/claim.h"
 
-#define GROUP_MAX     128u
-#define AGE_LIMIT     EMP_STACK_AGE_MAX
-#define PRESS_AGE     1u
-#define PRESS_PARKS   64u
-#define CHECKSUM_SEED 0x9e3779b97f4a7c15ull
+#define GROUP_MAX      128u
+#define AGE_LIMIT      EMP_STACK_AGE_MAX
+#define PRESS_AGE      1u
+#define PRESS_PARKS    64u
+#define CHECKSUM_BYTES (EMP_DEBUG ? sizeof(uint64_t) : 0) /* behind what is saved */
+#define CHECKSUM_SEED  0x9e3779b97f4a7c15ull
 
 /* One group while it is looked at. */
 struct group {
@@ -58,7 +59,7 @@ bool emp_coroutine_save(struct emp_coroutine *coroutine)
     if (coroutine->pins != 0 || bytes > stacks->policy.park_bytes_max) {
         return false;
     }
-    void *const block = emp_object_hooks.memory_take(bytes);
+    void *const block = emp_object_hooks.memory_take(bytes + CHECKSUM_BYTES);
 
     if (block == NULL) {
         /* order(stack-count): relaxed; a statistic */
@@ -68,9 +69,11 @@ bool emp_coroutine_save(struct emp_coroutine *coroutine)
     memcpy(block, low, bytes);
     coroutine->saved = block;
     coroutine->saved_bytes = (uint32_t)bytes;
-    coroutine->is_purged = false;
+    coroutine->flags &= (uint8_t)~EMP_COROUTINE_PURGED;
     if (EMP_DEBUG) {
-        coroutine->checksum = checksum_of(block, bytes);
+        const uint64_t sum = checksum_of(block, bytes);
+
+        memcpy((char *)block + bytes, &sum, sizeof(sum));
     }
     return true;
 }
@@ -79,9 +82,13 @@ bool emp_coroutine_save(struct emp_coroutine *coroutine)
 static bool park_is_damaged(const struct emp_coroutine *coroutine)
 {
     const char *const low = emp_coroutine_live_low(coroutine);
-    bool damaged = checksum_of(coroutine->saved, coroutine->saved_bytes) != coroutine->checksum;
+    const bool is_zero = (coroutine->flags & EMP_COROUTINE_PURGED) != 0;
+    uint64_t sum = 0;
 
-    for (uint32_t i = 0; coroutine->is_purged && i < coroutine->saved_bytes; i++) {
+    memcpy(&sum, (const char *)coroutine->saved + coroutine->saved_bytes, sizeof(sum));
+    bool damaged = checksum_of(coroutine->saved, coroutine->saved_bytes) != sum;
+
+    for (uint32_t i = 0; is_zero && i < coroutine->saved_bytes; i++) {
         damaged = damaged || low[i] != 0;
     }
     return damaged;
@@ -181,7 +188,7 @@ static void group_purge(struct group *group)
                 emp_stack_map_purge(&group->size->map, group->first + i, end - i);
 
             for (uint32_t at = i; at < end; at++) {
-                owner_of(group->kept[at])->is_purged = is_purged;
+                owner_of(group->kept[at])->flags |= is_purged ? EMP_COROUTINE_PURGED : 0;
             }
         }
         i = end + 1;
@@ -223,7 +230,7 @@ static uint32_t group_park(struct group *group, uint32_t age_limit)
         is_bare = true;
         is_stripped = emp_stack_map_strip(&group->size->map, group->first, group->count);
         for (uint32_t i = 0; is_stripped && i < group->count; i++) {
-            owner_of(group->kept[i])->is_purged = true;
+            owner_of(group->kept[i])->flags |= EMP_COROUTINE_PURGED;
         }
     }
     if (!is_stripped) {

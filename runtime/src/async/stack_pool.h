@@ -150,13 +150,4 @@ static inline char *emp_stack_begin(const struct emp_stack_manager *stacks, unsi
     return top - (size_t)(slot % 16u) * 64u;
 }
 
-/* After a switch back: the stack has not run over, where no guard would have told. */
-static inline void emp_stack_check_low(const struct emp_stack_manager *stacks, unsigned size,
-                                       uint32_t slot, const void *pointer)
-{
-    if (emp_unlikely(stacks->sizes[size].map.kind != EMP_STACK_GUARD_LIGHT)) {
-        emp_stack_check_word(stacks, size, slot, pointer);
-    }
-}
-
 #endif

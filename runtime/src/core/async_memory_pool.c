@@ -12,6 +12,7 @@
 #include "async/object.h"
 #include "async/stack_pool.h"
 #include "core/advanced_memory_pool.h"
+#include "core/async_leak.h"
 #include "core/hot_path.h"
 #include "core/maintenance.h"
 #include "core/pools.h"
@@ -58,7 +59,8 @@ static void hook_give(void *object)
 
 static void *hook_memory_take(size_t bytes)
 {
-    return emp_malloc(bytes);
+    /* A canary behind the block moves it to a class that is no multiple of a line. */
+    return EMP_SECURE && bytes % 64 == 0 ? emp_aligned_alloc(64, bytes) : emp_malloc(bytes);
 }
 
 static void *hook_memory_take_zeroed(size_t bytes)
@@ -157,13 +159,15 @@ static enum emp_status kind_create(struct async_owner *owner, enum emp_object_ki
 }
 
 /* Ends what was made; true when nothing was in use. */
-static bool owner_end(struct async_owner *owner)
+static bool owner_end(struct async_owner *owner, struct emp_async_leaks *leaks)
 {
     bool clean = true;
 
     emp_stack_manager_end(owner->pool.stacks);
     for (unsigned kind = 0; kind < EMP_OBJECT_KINDS; kind++) {
-        if (owner->pools[kind] != NULL && emp_pool_destroy(owner->pools[kind], NULL) != EMP_OK) {
+        leaks->kind = (enum emp_object_kind)kind;
+        if (owner->pools[kind] != NULL &&
+            emp_pool_end(owner->pools[kind], NULL, emp_async_leaks_count, leaks) != EMP_OK) {
             clean = false;
         }
     }
@@ -214,7 +218,7 @@ enum emp_status emp_async_pool_create(const struct emp_async_pool_config *config
         status = owner->pool.stacks == NULL ? EMP_ERR_NOMEM : EMP_OK;
     }
     if (status != EMP_OK) {
-        (void)owner_end(owner);
+        (void)owner_end(owner, &(struct emp_async_leaks){0});
         return status;
     }
     owner->pool.signature = EMP_ASYNC_POOL_SIGNATURE;
@@ -229,9 +233,17 @@ enum emp_status emp_async_pool_destroy(struct emp_async_pool *pool,
     if (pool == NULL || pool->signature != EMP_ASYNC_POOL_SIGNATURE) {
         return EMP_ERR_INVALID;
     }
-    (void)leak;
-    (void)arg;
-    return owner_end(owner_of(pool)) ? EMP_OK : EMP_ERR_BUSY;
+    const char *names[EMP_OBJECT_KINDS];
+    struct emp_async_leaks leaks;
+
+    for (unsigned kind = 0; kind < EMP_OBJECT_KINDS; kind++) {
+        names[kind] = kind_rows[kind].name;
+    }
+    emp_async_leaks_begin(&leaks);
+    bool clean = owner_end(owner_of(pool), &leaks);
+
+    emp_async_leaks_tell(&leaks, names, leak, arg);
+    return clean ? EMP_OK : EMP_ERR_BUSY;
 }
 
 enum emp_status emp_async_pool_get_stats(struct emp_async_pool *pool, struct emp_async_stats *out)
@@ -244,6 +256,7 @@ enum emp_status emp_async_pool_get_stats(struct emp_async_pool *pool, struct emp
     for (unsigned kind = 0; kind < EMP_OBJECT_KINDS; kind++) {
         struct emp_pool_stats stats;
 
+        emp_pool_flush(owner_of(pool)->pools[kind]);
         (void)emp_pool_get_stats(owner_of(pool)->pools[kind], &stats);
         out->kind[kind] = (struct emp_async_kind_stats){
             .name = kind_rows[kind].name,

@@ -45,7 +45,7 @@ struct emp_async_pool_config {
 struct emp_async_kind_stats {
     const char *name;      /* "future", "waiter", "waker", "task-header", "task", ... */
     uint64_t object_bytes; /* size of an object */
-    uint64_t in_use;       /* in use or cached by threads */
+    uint64_t in_use;       /* in use, or cached by other threads than the caller */
     uint64_t free;         /* ready in slabs */
     uint64_t capacity;     /* in all slabs */
     uint64_t allocations;  /* that left the shared tiers, total */

@@ -204,11 +204,37 @@ static void pool_flush_own(uint32_t class_id)
     }
 }
 
-/* Ends every slab of a class; returns blocks that were free in them. Pools lock held. */
-static uint64_t pool_end_slabs(uint32_t class_id, uint64_t *slots)
+void emp_pool_flush(struct emp_pool *pool)
+{
+    pool_flush_own(pool->class_id);
+}
+
+/* Who is shown the objects that are left. */
+struct visitor {
+    void (*visit)(const void *object, void *arg); /* may be NULL */
+    void *arg;
+};
+
+/* Shows every block of a retired slab that is in use. */
+static void slab_visit(const struct emp_slab *slab, const struct visitor *visitor)
+{
+    size_t size = emp_classes[slab->class_id].geometry.size;
+
+    for (uint32_t slot = 0; slot < slab->slots && visitor->visit != NULL; slot++) {
+        /* order(slot-state): relaxed; the pool is not used any more */
+        uint8_t state = emp_load_relaxed(&slab->states[slot]);
+
+        if (state == EMP_SLOT_USED || state >= EMP_SLOT_LIVE) {
+            visitor->visit((const void *)(emp_slab_base(slab) + slot * size), visitor->arg);
+        }
+    }
+}
+
+/* Ends every slab of a class; returns how many blocks were not free in them. Pools lock held. */
+static uint64_t pool_end_slabs(uint32_t class_id, const struct visitor *visitor)
 {
     size_t limit = emp_unit_limit();
-    uint64_t free_blocks = 0;
+    uint64_t live = 0;
 
     for (size_t unit = 0; unit < limit; unit++) {
         struct emp_slab *slab = emp_slab_at(unit);
@@ -226,18 +252,21 @@ static uint64_t pool_end_slabs(uint32_t class_id, uint64_t *slots)
         emp_shard_unlink(&shard->classes[class_id], slab);
         emp_slab_retire(slab);
         emp_mutex_unlock(&shard->lock);
-        free_blocks += slab->free_count;
-        *slots += slab->slots;
+        live += slab->slots - slab->free_count;
+        slab_visit(slab, visitor);
         emp_slab_destroy(slab);
     }
-    return free_blocks;
+    return live;
 }
 
 enum emp_status emp_pool_destroy(struct emp_pool *pool, size_t *live)
 {
-    uint64_t cached = 0;
-    uint64_t slots = 0;
+    return emp_pool_end(pool, live, NULL, NULL);
+}
 
+enum emp_status emp_pool_end(struct emp_pool *pool, size_t *live,
+                             void (*visit)(const void *object, void *arg), void *arg)
+{
     if (pool == NULL || pool->id == 0) {
         return EMP_ERR_INVALID;
     }
@@ -247,17 +276,14 @@ enum emp_status emp_pool_destroy(struct emp_pool *pool, size_t *live)
     /* A round of maintenance may hold slabs of the class outside every list. */
     emp_maintenance_pause();
     emp_cache_pools_lock();
-    emp_cache_reset_class(class_id, 0, &cached);
-    uint64_t free_blocks = pool_end_slabs(class_id, &slots);
+    emp_cache_reset_class(class_id, 0, NULL);
+    size_t lost = (size_t)pool_end_slabs(class_id, &(struct visitor){visit, arg});
 
     emp_size_class_forget(class_id);
     pool->id = 0;
     emp_budgets[class_id] = (struct emp_budget){0};
     emp_cache_pools_unlock();
     emp_maintenance_resume();
-    /* A block freed twice in the cache of another thread counts twice. */
-    size_t lost = slots > free_blocks + cached ? (size_t)(slots - free_blocks - cached) : 0;
-
     if (live != NULL) {
         *live = lost;
     }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/status_code.h"
 #include "core/pool_types.h"
 
 struct emp_pool;
@@ -17,5 +18,15 @@ uint32_t emp_pool_class(const struct emp_pool *pool);
 
 /* Object size of a pool, bytes. */
 size_t emp_pool_object_size(const struct emp_pool *pool);
+
+/* Gives what the calling thread keeps of a pool to the slabs. */
+void emp_pool_flush(struct emp_pool *pool);
+
+/*
+ * As emp_pool_destroy; visits every object that is still in use before its slab ends. The pools lock
+ * is held meanwhile: the visitor reads, and takes no lock and no memory.
+ */
+enum emp_status emp_pool_end(struct emp_pool *pool, size_t *live,
+                             void (*visit)(const void *object, void *arg), void *arg);
 
 #endif

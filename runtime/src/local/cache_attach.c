@@ -339,7 +339,19 @@ void emp_cache_visit(void (*visit)(struct emp_cache *cache, void *arg), void *ar
     emp_mutex_unlock(&registry.lock);
 }
 
-void emp_cache_reset_class(uint32_t class_id, uint16_t room, uint64_t *dropped)
+/* Gives the blocks of an open bin to their slabs; one that is free already is passed over. */
+static uint64_t bin_return(struct emp_cache *cache, uint32_t class_id)
+{
+    void **base = emp_cache_base(cache, emp_cache_state(cache, class_id));
+    uint64_t count = 0;
+
+    for (void **at = base; at < (void **)cache->view.bins[class_id].top; at++) {
+        count += emp_central_give(class_id, *at) == EMP_PROBE_GOOD;
+    }
+    return count;
+}
+
+void emp_cache_reset_class(uint32_t class_id, uint16_t room, uint64_t *returned)
 {
     uint64_t count = 0;
 
@@ -350,16 +362,14 @@ void emp_cache_reset_class(uint32_t class_id, uint16_t room, uint64_t *dropped)
     /* order(registry-count): relaxed; see emp_cache_had_pools */
     emp_store_relaxed(&registry.had_pools, 1);
     for (struct emp_cache *cache = registry.first; cache != NULL; cache = cache->next) {
-        struct emp_bin_state *state = emp_cache_state(cache, class_id);
-
-        if (had_bins && emp_cache_is_open(state)) {
-            count += (uint64_t)(cache->view.bins[class_id].top - emp_cache_base(cache, state));
+        if (had_bins && emp_cache_is_open(emp_cache_state(cache, class_id))) {
+            count += bin_return(cache, class_id);
         }
         bin_close_pool(cache, class_id);
     }
     emp_mutex_unlock(&registry.lock);
-    if (dropped != NULL) {
-        *dropped = count;
+    if (returned != NULL) {
+        *returned = count;
     }
 }
 

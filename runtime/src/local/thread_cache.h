@@ -160,9 +160,10 @@ void emp_cache_poke_all(void);
 
 /*
  * Closes the bins of a pool class in every cache: of a new pool (room > 0) or a dead one (0).
- * *dropped, when not NULL, receives the blocks that were in them. The pools lock is held.
+ * What was in the bins goes to its slabs; *returned, when not NULL, receives how many
+ * blocks that was, each of them once. The pools lock is held.
  */
-void emp_cache_reset_class(uint32_t class_id, uint16_t room, uint64_t *dropped);
+void emp_cache_reset_class(uint32_t class_id, uint16_t room, uint64_t *returned);
 
 /* The lock that keeps a pool class alive while its bins are looked at; core's pool repository. */
 void emp_cache_pools_lock(void);

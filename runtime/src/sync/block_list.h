@@ -52,7 +52,8 @@ struct emp_block {
     uint64_t word[EMP_BLOCK_SLOTS]; /* written by who claimed the slot, read by the consumer */
 };
 
-_Static_assert(EMP_BLOCK_SLOTS != 56u || sizeof(struct emp_block) == 512, "a block is one channel-block object");
+_Static_assert(EMP_BLOCK_SLOTS != 56u || sizeof(struct emp_block) == 512,
+               "a block is one channel-block object");
 _Static_assert(2 * EMP_BLOCK_SLOTS + 1 < EMP_BLOCK_ALIGN, "slots and flag fit below the address");
 
 /* What the consumer knows; the owner keeps it on a line of its own. */
@@ -184,12 +185,19 @@ static inline uint32_t emp_block_ready(struct emp_block_cursor *cursor, uint32_t
     return count;
 }
 
-/* Consumer: whether the next word of its block is there. */
+/* Consumer: whether the next word is there; changes nothing. */
 static inline bool emp_block_is_ready(const struct emp_block_cursor *cursor)
 {
+    const struct emp_block *block = cursor->block;
+    uint32_t slot = cursor->taken;
+
+    if (slot == EMP_BLOCK_SLOTS) {
+        /* order(block-next): acquire; the block as its grower cleared it */
+        block = emp_load_acquire(&block->next);
+        slot = 0;
+    }
     /* order(block-ready): relaxed; who takes the word acquires it */
-    return cursor->taken < EMP_BLOCK_SLOTS &&
-           emp_load_relaxed(&cursor->block->ready[cursor->taken]) != 0;
+    return block != NULL && emp_load_relaxed(&block->ready[slot]) != 0;
 }
 
 /* Consumer: true when nothing will ever come out again. */

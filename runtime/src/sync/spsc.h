@@ -21,6 +21,7 @@
 #ifndef EMP_SYNC_SPSC_H
 #define EMP_SYNC_SPSC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -94,6 +95,22 @@ static inline void emp_spsc_consume(struct emp_spsc_consumer *own, uint32_t coun
 {
     /* order(spsc): release; our reads are over before the producer writes again */
     emp_store_release(&own->head, emp_spsc_head(own) + count);
+}
+
+/* Whether there is room, a moment ago; changes nothing. */
+static inline bool emp_spsc_has_room(const struct emp_spsc_producer *own,
+                                     const struct emp_spsc_consumer *other, uint32_t cells)
+{
+    /* order(spsc): relaxed; a hint, who sends acquires it */
+    return emp_spsc_tail(own) - emp_load_relaxed(&other->head) < cells;
+}
+
+/* Whether there is something to receive, a moment ago; changes nothing. */
+static inline bool emp_spsc_has_item(const struct emp_spsc_consumer *own,
+                                     const struct emp_spsc_producer *other)
+{
+    /* order(spsc): relaxed; a hint, who receives acquires it */
+    return emp_load_relaxed(&other->tail) != emp_spsc_head(own);
 }
 
 #endif

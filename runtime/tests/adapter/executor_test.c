@@ -236,7 +236,7 @@ static void work_behind_a_task_that_blocks_is_taken_by_another_worker(void **sta
     const struct emp_spawn spawn = spawn_of(&type, NULL, 0);
 
     for (unsigned i = 0; i < 50; i++) {
-        met = 0;
+        __atomic_store_n(&met, 0, __ATOMIC_RELEASE);
         assert_int_equal(emp_task_spawn(&spawn, NULL, NULL), EMP_OK);
         while (stats_now().alive != 0) {
             nap(20000);

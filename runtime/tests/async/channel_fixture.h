@@ -19,6 +19,7 @@
 #include "async/channel.h"
 #include "async/object.h"
 #include "core/async_memory_pool.h"
+#include "support/async_pool.h"
 #include "sync/atomic.h"
 
 static struct emp_async_pool *pool;
