@@ -1,7 +1,7 @@
 /*
  * Purpose: a scheduler on a libuv loop: the queue of tasks and where in a turn of the loop it runs.
  * Owner:   adapter. Threads: submit by any; all else by the thread of the loop.
- * Design:  [adapter.proto.uv]
+ * Design:  [adapter.req.uv] [adapter.proto.uv]
  *
  * A turn of the loop: timers -> idle -> prepare: run the queue -> poll -> check: run the queue.
  * What the callbacks of poll submit runs in check of the same turn; what is left after prepare
