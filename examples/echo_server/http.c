@@ -11,10 +11,15 @@ struct text {
     size_t bytes;
 };
 
-static bool is_token_byte(unsigned char c)
+static inline bool is_token_byte(unsigned char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+    static const bool token[256] = {
+        ['0' ... '9'] = true,  ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['!'] = true,
+        ['#' ... '\''] = true, ['*'] = true,         ['+'] = true,         ['-'] = true,
+        ['.'] = true,          ['^' ... '`'] = true, ['|'] = true,         ['~'] = true,
+    };
+
+    return token[c];
 }
 
 static bool text_is(struct text text, const char *word)

@@ -1,7 +1,7 @@
 /*
  * Purpose: a scheduler on a libuv loop: the queue of tasks and where in a turn of the loop it runs.
  * Owner:   adapter. Threads: submit by any; all else by the thread of the loop.
- * Design:  [adapter.proto.uv]
+ * Design:  [adapter.req.uv] [adapter.proto.uv]
  *
  * A turn of the loop: timers -> idle -> prepare: run the queue -> poll -> check: run the queue.
  * What the callbacks of poll submit runs in check of the same turn; what is left after prepare
@@ -228,7 +228,7 @@ static void on_timer(uv_timer_t *handle)
         struct emp_timer *timer = timer_wheel_pop(&uv->timers, now_ns);
 
         if (timer == NULL) {
-            break; /* none is due, or the wheel wants another turn: its next moment says so */
+            break;
         }
         uv->timers_fired++;
         timer->fire(timer);
@@ -236,10 +236,10 @@ static void on_timer(uv_timer_t *handle)
     timer_arm(uv);
 }
 
-/* Sets the handle to the first deadline; one that fires too early arms itself again. */
+/* Sets the handle for what comes next; when it fires too early it is set again. */
 static void timer_arm(struct emp_uv *uv)
 {
-    const uint64_t next_ns = timer_wheel_next_ns(&uv->timers);
+    uint64_t next_ns = timer_wheel_next_ns(&uv->timers);
 
     if (next_ns == UINT64_MAX) {
         if (uv->armed_ms != 0) {
@@ -248,15 +248,15 @@ static void timer_arm(struct emp_uv *uv)
         }
         return;
     }
-    uint64_t deadline_ms = next_ns == 0 ? 1 : next_ns / NS_PER_MS + 1;
+    uint64_t next_ms = next_ns / NS_PER_MS + 1;
 
-    if (uv->armed_ms != 0 && uv->armed_ms <= deadline_ms) {
+    if (uv->armed_ms != 0 && uv->armed_ms <= next_ms) {
         return;
     }
     uint64_t now_ms = uv_now(uv->loop);
 
-    uv->armed_ms = deadline_ms;
-    (void)uv_timer_start(&uv->timer, on_timer, deadline_ms > now_ms ? deadline_ms - now_ms : 0, 0);
+    uv->armed_ms = next_ms;
+    (void)uv_timer_start(&uv->timer, on_timer, next_ms > now_ms ? next_ms - now_ms : 0, 0);
 }
 
 static enum emp_status uv_start_timer(struct emp_scheduler *self, struct emp_timer *timer)

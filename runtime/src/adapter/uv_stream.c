@@ -1,7 +1,7 @@
 /*
  * Purpose: reads and writes of a libuv stream as futures.
  * Owner:   adapter. Threads: the loop's.
- * Design:  [adapter.proto.uv-stream]
+ * Design:  [adapter.req.uv-stream] [adapter.proto.uv-stream]
  */
 #include "adapter/uv_stream.h"
 

@@ -1,10 +1,10 @@
 /*
  * What it is for: a libuv stream read and written through futures, so that a task or a coroutine
- *          can wait for its bytes. No memory is held for a read until there are bytes to read. When
- *          not to use it: for callbacks; then use uv_read_start as it is. Life cycle:
- *          emp_uv_stream_init on a stream of the loop -> read, write -> the program closes the
- *          handle, after emp_uv_stream_end. The struct is part of an object of the program, which
- *          outlives the handle.
+ *   can wait for its bytes. No memory is held for a read until there are bytes to read.
+ * When not to use it: for callbacks; then use uv_read_start as it is.
+ * Life cycle: emp_uv_stream_init on a stream of the loop -> read, write -> emp_uv_stream_end -> the
+ *   program closes the handle. The struct is part of an object of the program, which outlives the
+ *   handle.
  * Threads: the loop's.
  * Errors: libuv's negative codes travel in emp_uv_chunk.bytes; enum emp_status for the rest.
  */
