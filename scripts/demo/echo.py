@@ -12,6 +12,7 @@ from . import processes
 
 CONNECTIONS = 32
 ROUND_SECONDS = 0.8
+LEAST_ROUNDS = 3  # also when time is short
 OPEN_SHARE = 0.4  # of the slower build's rate: what the open loop asks for
 IDLE_CONNECTIONS = 10_000
 # Stacks that slept a second are parked, and memory that was idle for a second goes back: twice that and some.
@@ -109,14 +110,14 @@ def drive(rows, rounds, step, is_over):
         for server in servers if number % 2 == 0 else reversed(servers):
             step(f"echo server: as fast as it goes, round {number + 1} of {rounds}, {server.build.label}")
             server.build.rates.append(server.load(*load)["rate"])
-        if is_over():
+        if number + 1 >= LEAST_ROUNDS and is_over():
             break
     rate = OPEN_SHARE * min(statistics.median(row.rates) for row in rows)
     for number in range(rounds):
         for server in servers if number % 2 == 0 else reversed(servers):
             step(f"echo server: {rate:.0f} requests a second, round {number + 1} of {rounds}, {server.build.label}")
             server.build.latencies.append(server.load(*load, f"--rate={rate:.0f}"))
-        if is_over():
+        if number + 1 >= LEAST_ROUNDS and is_over():
             break
     for server in servers:
         server.stop()
@@ -179,14 +180,14 @@ def _instructions(row, requests, folder):
 
 
 def count_instructions(rows, folder, step):
-    """Instructions in user space for a request, twice each: what differs between the two is noise."""
+    """Instructions in user space for a request; twice for the first build: what differs between the two is noise."""
     if not shutil.which("valgrind"):
         return
     for row in rows:
         counts = []
-        for number in range(2):
-            step(f"echo server: counting instructions, {row.label}, run {number + 1} of 2")
+        for number in range(2 if row is rows[0] else 1):
+            step(f"echo server: counting instructions, {row.label}, run {number + 1}")
             few, many = (_instructions(row, requests, folder) for requests in (FEW, MANY))
             counts.append((many - few) / (MANY - FEW))
         row.instructions = statistics.mean(counts)
-        row.noise = abs(counts[0] - counts[1]) / row.instructions
+        row.noise = abs(counts[0] - counts[-1]) / row.instructions
