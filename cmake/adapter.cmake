@@ -1,4 +1,5 @@
-# libechomem_adapter.a: the executor (cmake/uv.cmake has the rest of the room). It stands outside the library and sees its public headers only.
+# libechomem_adapter.a: the executor; cmake/uv.cmake has the rest of the room. It stands outside the library and sees
+# its public headers only.
 if(NOT TARGET echomem_static)
   return()
 endif()

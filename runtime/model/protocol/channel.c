@@ -300,6 +300,49 @@ static void send_to_both(void)
     }
 }
 
+/* A select registered before the threads start: two serve it at once, or one and its end. */
+static struct emp_select_wait select_wait;
+static uint64_t select_got[2];
+static struct emp_select_case select_cases[2];
+static const struct emp_select select_registered = {select_cases, 2};
+
+static void register_select(void)
+{
+    const struct emp_waker waker = waker_of(0);
+    size_t chosen = 0;
+    select_wait = (struct emp_select_wait){0};
+    for (unsigned i = 0; i < 2; i++) {
+        select_got[i] = ITEMS;
+        select_cases[i] = (struct emp_select_case){i == 0 ? channel : other, &select_got[i], false};
+    }
+    model_assert(emp_select_poll(&select_registered, &select_wait, &waker, &chosen) ==
+                 EMP_ERR_AGAIN);
+}
+
+static void send_1_to_other(void)
+{
+    const uint64_t item = 1;
+    if (emp_channel_try_send(other, &item) == EMP_OK) {
+        emp_store_relaxed(&accepted[1], 1);
+    }
+}
+
+static void forget_select(void)
+{
+    size_t chosen = 0;
+    (void)emp_select_forget(&select_registered, &select_wait, &chosen);
+}
+
+/* It was woken once, has one of the elements, and is gone from both channels. */
+static void finish_one_won(void)
+{
+    size_t chosen = 2;
+    model_assert(rounds[0] == 1);
+    model_assert(emp_select_poll(&select_registered, &select_wait, NULL, &chosen) == EMP_OK);
+    end_item(select_got[chosen]);
+    finish();
+}
+
 /* ---- set-ups ---- */
 
 static void compact_empty(void)
@@ -369,6 +412,19 @@ static void unbounded_mpsc_empty(void)
     start(EMP_CHANNEL_UNBOUNDED_MPSC, 0);
 }
 
+static void rendezvous_select(void)
+{
+    rendezvous_two();
+    register_select();
+}
+
+static void bounded_select(void)
+{
+    start(EMP_CHANNEL_BOUNDED, 1);
+    other = make(EMP_CHANNEL_BOUNDED, 1);
+    register_select();
+}
+
 static void bounded_two(void)
 {
     start(EMP_CHANNEL_BOUNDED, 1);
@@ -407,8 +463,8 @@ const struct model_case protocol_channel[] = {
     CASE("channel/bounded-wait", "a receiver that waits gets the element", bounded_empty, finish,
          send_0, recv_one),
     CASE("channel/bounded-close", "send against close", bounded_empty, finish, send_0, close_it),
-    CASE("channel/bounded-end", "a receiver that waits for the end gets there", bounded_empty,
-         finish, send_0_and_close, recv_all),
+    LONG_CASE("channel/bounded-end", "a receiver that waits for the end gets there", bounded_empty,
+              finish, send_0_and_close, recv_all),
     CASE("channel/bounded-batch-close", "batch against close", bounded_empty, finish, send_batch,
          close_it),
     LONG_CASE("channel/bounded-full-close", "a sender parked at full is woken by the close",
@@ -425,10 +481,16 @@ const struct model_case protocol_channel[] = {
          finish, send_0, recv_one),
     CASE("channel/unbounded-close", "send against close", unbounded_mpsc_empty, finish, send_0,
          close_it),
-    CASE("channel/unbounded-end", "a receiver that waits for the end gets there",
-         unbounded_mpsc_empty, finish, send_0_and_close, recv_all),
+    LONG_CASE("channel/unbounded-end", "a receiver that waits for the end gets there",
+              unbounded_mpsc_empty, finish, send_0_and_close, recv_all),
     LONG_CASE("channel/unbounded-drop", "receiver drop against a batch", unbounded_mpsc_empty,
               finish_released, send_0_and_leave, receiver_leaves),
+    CASE("select/one-wins", "of two that serve a select at once one does; its element is received",
+         rendezvous_select, finish_one_won, send_0, send_1_to_other),
+    CASE("select/one-wins-bounded", "of two that wake a select at once one does, none is lost",
+         bounded_select, finish_one_won, send_0, send_1_to_other),
+    CASE("select/forget", "a select that ends beside a send loses nothing", rendezvous_select,
+         finish, send_0, forget_select),
     LONG_CASE("select/two-parties", "each offers what the other wants: both meet in one channel",
               rendezvous_two, finish, select_left, select_right),
     LONG_CASE("select/two-channels", "sends to both, one select: one is received, none lost",

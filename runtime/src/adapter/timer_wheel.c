@@ -31,25 +31,25 @@ static void list_push(void **list, struct emp_timer *timer)
 {
     struct emp_timer *first = *list;
 
-    timer->link[TIMER_NEXT] = first;
-    timer->link[TIMER_BACK] = list;
+    timer->link[WHEEL_NEXT] = first;
+    timer->link[WHEEL_BACK] = list;
     if (first != NULL) {
-        first->link[TIMER_BACK] = &timer->link[TIMER_NEXT];
+        first->link[WHEEL_BACK] = &timer->link[WHEEL_NEXT];
     }
     *list = timer;
 }
 
 static void list_take(struct emp_timer *timer)
 {
-    void **back = timer->link[TIMER_BACK];
-    struct emp_timer *next = timer->link[TIMER_NEXT];
+    void **back = timer->link[WHEEL_BACK];
+    struct emp_timer *next = timer->link[WHEEL_NEXT];
 
     *back = next;
     if (next != NULL) {
-        next->link[TIMER_BACK] = back;
+        next->link[WHEEL_BACK] = back;
     }
-    timer->link[TIMER_NEXT] = NULL;
-    timer->link[TIMER_BACK] = NULL;
+    timer->link[WHEEL_NEXT] = NULL;
+    timer->link[WHEEL_BACK] = NULL;
 }
 
 /* Puts a timer where it belongs, given what has elapsed. */
@@ -96,7 +96,7 @@ static bool wheel_advance(struct timer_wheel *wheel, uint64_t now_tick)
             wheel->slots[level * TIMER_SLOTS + slot] = NULL;
             wheel->occupied[level] &= wheel->occupied[level] - 1;
             wheel->moving = first;
-            first->link[TIMER_BACK] = &wheel->moving;
+            first->link[WHEEL_BACK] = &wheel->moving;
             return true;
         }
     }
@@ -137,7 +137,7 @@ struct emp_timer *timer_wheel_pop(struct timer_wheel *wheel, uint64_t now_ns)
 
 bool timer_wheel_remove(struct timer_wheel *wheel, struct emp_timer *timer)
 {
-    void **back = timer->link[TIMER_BACK];
+    void **back = timer->link[WHEEL_BACK];
 
     if (back == NULL) {
         return false;
@@ -145,7 +145,8 @@ bool timer_wheel_remove(struct timer_wheel *wheel, struct emp_timer *timer)
     list_take(timer);
     wheel->count--;
     /* A slot that is empty now is not occupied; the other lists have no bit. */
-    if (*back == NULL && back >= wheel->slots && back < wheel->slots + TIMER_LEVELS * TIMER_SLOTS) {
+    if (*back == NULL && back >= wheel->slots &&
+        back < wheel->slots + (size_t)TIMER_LEVELS * TIMER_SLOTS) {
         const size_t index = (size_t)(back - wheel->slots);
 
         wheel->occupied[index / TIMER_SLOTS] &= ~((uint64_t)1 << index % TIMER_SLOTS);

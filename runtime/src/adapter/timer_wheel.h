@@ -1,7 +1,7 @@
 /*
- * Purpose: timers by deadline: a hierarchical wheel through the links of the timers themselves, so
- *          that a start needs no memory and no step takes longer because there are many.
- * Owner:   adapter; the caller locks. A timer belongs to its owner, its links to the wheel while in.
+ * Purpose: timers by deadline: a hierarchical wheel through the links of the timers themselves,
+ *          so that a start needs no memory and no step takes longer because there are many.
+ * Owner:   adapter; the caller locks. A timer belongs to its owner, its links to the wheel.
  *
  *   A deadline is a number of ticks, rounded up: eight digits of six bits. `elapsed` is the tick up
  *   to which everything was taken out. A timer lies at the level of the highest digit in which it
@@ -35,7 +35,7 @@
  * links: NEXT the timer behind; BACK the address of the pointer that points here, NULL: in no
  * wheel; the third is free.
  */
-enum timer_link { TIMER_NEXT, TIMER_BACK };
+enum wheel_link { WHEEL_NEXT, WHEEL_BACK };
 
 struct timer_wheel {
     uint64_t elapsed;                /* ticks */
@@ -55,7 +55,7 @@ struct emp_timer *timer_wheel_pop(struct timer_wheel *wheel, uint64_t now_ns);
 /* Takes a timer out; false: it is not in. */
 bool timer_wheel_remove(struct timer_wheel *wheel, struct emp_timer *timer);
 
-/* When pop must be called next, or earlier than needed; 0: at once; UINT64_MAX: there is no timer. */
+/* When pop must be called next, or earlier than needed; 0: at once; UINT64_MAX: no timer is in. */
 uint64_t timer_wheel_next_ns(const struct timer_wheel *wheel);
 
 #endif

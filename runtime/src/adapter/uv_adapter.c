@@ -11,7 +11,7 @@
 
 #include <uv.h>
 
-#include "adapter/timer_heap.h"
+#include "adapter/timer_wheel.h"
 #include "async/task.h"
 #include "core/advanced_memory_pool.h"
 
@@ -41,7 +41,7 @@ struct emp_uv {
     unsigned open_handles;
     uint64_t runs;
     uint64_t submits;
-    struct timer_heap timers;
+    struct timer_wheel timers;
     uint64_t timers_fired;
     uint64_t armed_ms; /* when the timer handle fires, on the loop's clock; 0: not armed */
     bool is_ticking;
@@ -224,12 +224,12 @@ static void on_timer(uv_timer_t *handle)
 
     uv->armed_ms = 0;
     /* One that starts itself anew waits for the next time, so that this ends. */
-    for (size_t most = uv->timers.count; most > 0 && uv->timers.root != NULL; most--) {
-        if (uv->timers.root->deadline_ns > now_ns) {
-            break;
-        }
-        struct emp_timer *timer = timer_heap_pop(&uv->timers);
+    for (size_t most = uv->timers.count; most > 0; most--) {
+        struct emp_timer *timer = timer_wheel_pop(&uv->timers, now_ns);
 
+        if (timer == NULL) {
+            break; /* none is due, or the wheel wants another turn: its next moment says so */
+        }
         uv->timers_fired++;
         timer->fire(timer);
     }
@@ -239,16 +239,16 @@ static void on_timer(uv_timer_t *handle)
 /* Sets the handle to the first deadline; one that fires too early arms itself again. */
 static void timer_arm(struct emp_uv *uv)
 {
-    const struct emp_timer *first = uv->timers.root;
+    const uint64_t next_ns = timer_wheel_next_ns(&uv->timers);
 
-    if (first == NULL) {
+    if (next_ns == UINT64_MAX) {
         if (uv->armed_ms != 0) {
             (void)uv_timer_stop(&uv->timer);
             uv->armed_ms = 0;
         }
         return;
     }
-    uint64_t deadline_ms = first->deadline_ns / NS_PER_MS + 1;
+    uint64_t deadline_ms = next_ns == 0 ? 1 : next_ns / NS_PER_MS + 1;
 
     if (uv->armed_ms != 0 && uv->armed_ms <= deadline_ms) {
         return;
@@ -266,18 +266,17 @@ static enum emp_status uv_start_timer(struct emp_scheduler *self, struct emp_tim
     if (uv->thread != &thread_mark) {
         return EMP_ERR_STATE;
     }
-    if (timer_heap_add(&uv->timers, timer)) {
-        timer_arm(uv);
-    }
+    timer_wheel_add(&uv->timers, timer);
+    timer_arm(uv);
     return EMP_OK;
 }
 
 static bool uv_stop_timer(struct emp_scheduler *self, struct emp_timer *timer)
 {
     struct emp_uv *uv = uv_of(self);
-    bool was_waiting = uv->thread == &thread_mark && timer_heap_remove(&uv->timers, timer);
+    bool was_waiting = uv->thread == &thread_mark && timer_wheel_remove(&uv->timers, timer);
 
-    if (was_waiting && uv->timers.root == NULL) {
+    if (was_waiting && uv->timers.count == 0) {
         timer_arm(uv); /* no wake-up for nothing, and none that would keep the loop alive */
     }
     return was_waiting;
@@ -321,6 +320,7 @@ enum emp_status emp_uv_create(struct uv_loop_s *loop, struct emp_uv **out)
     uv->scheduler = (struct emp_scheduler){uv_submit, uv_start_timer, uv_stop_timer};
     uv->loop = loop;
     uv->thread = &thread_mark;
+    uv->timers.elapsed = uv_hrtime() >> TIMER_TICK_SHIFT;
     if (uv_mutex_init(&uv->lock) != 0) {
         goto fail_lock;
     }

@@ -7,6 +7,7 @@
 #include "async/channel.h"
 
 #include "async/channel_internal.h"
+#include "async/channel_spsc.h"
 
 static bool is_power_of_two(uint32_t n)
 {
@@ -210,6 +211,9 @@ enum emp_status emp_channel_try_send(struct emp_channel *channel, const void *va
     size_t done = 0;
 
     emp_assert(emp_channel_is_alive(channel));
+    if (emp_likely(channel->kind == EMP_CHANNEL_SPSC)) {
+        return emp_spsc_send_one(emp_channel_large(channel), value);
+    }
     if (channel->kind == EMP_CHANNEL_COMPACT) {
         /* Only read from when sending. */
         return emp_compact_try(channel, EMP_SENDING, (void *)(uintptr_t)value);
@@ -222,6 +226,9 @@ enum emp_status emp_channel_try_recv(struct emp_channel *channel, void *value)
     size_t done = 0;
 
     emp_assert(emp_channel_is_alive(channel));
+    if (emp_likely(channel->kind == EMP_CHANNEL_SPSC)) {
+        return emp_spsc_recv_one(emp_channel_large(channel), value);
+    }
     if (channel->kind == EMP_CHANNEL_COMPACT) {
         return emp_compact_try(channel, EMP_RECEIVING, value);
     }

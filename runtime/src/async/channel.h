@@ -170,6 +170,43 @@ EMP_API enum emp_status emp_channel_recv_poll(struct emp_channel *channel,
 EMP_API enum emp_status emp_channel_forget(struct emp_channel *channel,
                                            struct emp_channel_wait *wait);
 
+/**
+ * SPSC: cells to write elements into, without a copy. A second reserve takes the first one's place.
+ * @param channel the caller is its sender. @param wanted cells. @param cells receives the first.
+ * @param count receives how many lie there in a row, at most wanted.
+ * @returns EMP_OK: at least one; EMP_ERR_AGAIN, EMP_ERR_CLOSED, EMP_ERR_UNSUPPORTED: another kind.
+ * Errors: as returned. Threads: the sender. Cost: as emp_channel_try_send. Since: 0.2.
+ * Source: row E5.
+ */
+EMP_API enum emp_status emp_channel_reserve(struct emp_channel *channel, size_t wanted,
+                                            void **cells, size_t *count);
+
+/**
+ * Sends the first cells of a reserve; the others are not sent. @param channel of the reserve.
+ * @param count of them. @returns EMP_OK, EMP_ERR_INVALID: more than were reserved. Errors: as
+ * returned. Threads: the sender. Cost: a store. Since: 0.2. Source: row E5.
+ */
+EMP_API enum emp_status emp_channel_commit(struct emp_channel *channel, size_t count);
+
+/**
+ * SPSC: the oldest elements in their place, which stay queued until emp_channel_ack.
+ * @param channel the caller is its receiver. @param wanted elements. @param cells receives the
+ * first.
+ * @param count receives how many lie there in a row, at most wanted.
+ * @returns EMP_OK: at least one; EMP_ERR_AGAIN, EMP_ERR_CLOSED, EMP_ERR_UNSUPPORTED: another kind.
+ * Errors: as returned. Threads: the receiver. Cost: as emp_channel_try_recv. Since: 0.2.
+ * Source: row E5.
+ */
+EMP_API enum emp_status emp_channel_peek(struct emp_channel *channel, size_t wanted, void **cells,
+                                         size_t *count);
+
+/**
+ * Takes the first elements of a peek out. @param channel of the peek. @param count of them.
+ * @returns EMP_OK, EMP_ERR_INVALID: more than were peeked at. Errors: as returned.
+ * Threads: the receiver. Cost: a store. Since: 0.2. Source: row E5.
+ */
+EMP_API enum emp_status emp_channel_ack(struct emp_channel *channel, size_t count);
+
 EMP_EXTERN_C_END
 
 #endif

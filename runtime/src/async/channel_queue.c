@@ -6,6 +6,7 @@
  */
 #include "async/channel_internal.h"
 
+#include "async/channel_spsc.h"
 #include "thread/heavy_fence.h"
 
 static bool is_closed(const struct emp_channel_large *large)
@@ -27,11 +28,6 @@ static void hand_out(const struct emp_channel_large *large, char *values, size_t
 
 /* ---- SPSC ---- */
 
-static char *spsc_cell(const struct emp_channel_large *large, uint32_t position)
-{
-    return large->cells + (size_t)(position & (large->room - 1)) * large->channel.bytes;
-}
-
 static enum emp_status spsc_put(struct emp_channel_large *large, const char *values, size_t count,
                                 size_t *done)
 {
@@ -48,9 +44,10 @@ static enum emp_status spsc_put(struct emp_channel_large *large, const char *val
     if (emp_unlikely(room == 0)) {
         return EMP_ERR_AGAIN;
     }
-    for (uint32_t i = 0; i < room; i++) {
-        emp_channel_copy(spsc_cell(large, tail + i), values + (size_t)i * bytes, bytes);
-    }
+    uint32_t row = emp_spsc_in_a_row(large, tail, room);
+
+    memcpy(emp_spsc_cell(large, tail), values, (size_t)row * bytes);
+    memcpy(large->cells, values + (size_t)row * bytes, (size_t)(room - row) * bytes);
     emp_spsc_publish(own, room);
     emp_channel_tell(large, EMP_RECEIVING, room);
     *done = room;
@@ -62,22 +59,24 @@ static enum emp_status spsc_take(struct emp_channel_large *large, char *values, 
 {
     struct emp_spsc_consumer *own = &large->consumer.at.spsc;
     uint32_t wanted = count < large->room ? (uint32_t)count : large->room;
-    uint32_t ready = emp_spsc_ready(own, &large->producer.at.spsc, wanted);
+    enum emp_status status = EMP_OK;
+    uint32_t ready = emp_spsc_look(large, wanted, &status);
 
-    if (emp_unlikely(ready == 0)) {
-        if (!is_closed(large)) {
-            return EMP_ERR_AGAIN;
-        }
-        /* What was sent before the close is seen now. */
-        ready = emp_spsc_ready(own, &large->producer.at.spsc, wanted);
-        if (ready == 0) {
-            return EMP_ERR_CLOSED;
-        }
+    if (ready == 0) {
+        return status;
     }
     uint32_t head = emp_spsc_head(own);
 
-    for (uint32_t i = 0; i < ready; i++) {
-        hand_out(large, values, i, spsc_cell(large, head + i));
+    if (values != NULL) {
+        uint32_t bytes = large->channel.bytes;
+        uint32_t row = emp_spsc_in_a_row(large, head, ready);
+
+        memcpy(values, emp_spsc_cell(large, head), (size_t)row * bytes);
+        memcpy(values + (size_t)row * bytes, large->cells, (size_t)(ready - row) * bytes);
+    } else {
+        for (uint32_t i = 0; i < ready; i++) {
+            hand_out(large, NULL, i, emp_spsc_cell(large, head + i));
+        }
     }
     emp_spsc_consume(own, ready);
     emp_channel_tell(large, EMP_SENDING, ready);

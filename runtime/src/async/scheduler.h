@@ -28,7 +28,8 @@ enum emp_submit_reason {
 /*
  * A timer, part of a larger object of its owner. After timer_start the scheduler owns the fields
  * until it called fire or timer_stop returned true. The scheduler does not touch it after fire
- * began.
+ * began. It is never early; how late, and in which order timers of about the same deadline fire, is
+ * the scheduler's. Links are NULL before the first start.
  */
 struct emp_timer {
     uint64_t deadline_ns;                  /* CLOCK_MONOTONIC; set by the owner before start */

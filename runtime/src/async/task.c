@@ -34,14 +34,6 @@ struct emp_task *emp_task_current(void)
     return task_running;
 }
 
-struct emp_task *emp_task_set_current(struct emp_task *task)
-{
-    struct emp_task *before = task_running;
-
-    task_running = task;
-    return before;
-}
-
 /* Completes the join side: with the value that was set, with nothing, or as cancelled. */
 static EMP_NOINLINE void join_end(struct emp_task *task, bool is_ready)
 {

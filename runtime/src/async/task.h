@@ -117,8 +117,10 @@ EMP_API enum emp_run emp_task_run(struct emp_task *task);
 
 /**
  * Cancels a task: its next run ends it, with its body dropped there and the join future cancelled.
- * @param task a reference. @returns true unless it was complete or cancelled before. Errors: none.
- * Threads: any. Cost: one atomic operation, perhaps a submit. Since: 0.2. Source: row E2.
+ * @param task a reference. @returns true unless it was complete or cancelled before; true means
+ * that the join future is cancelled, even if poll is just setting a result. Errors: none.
+ * Threads: any, also the task itself. Cost: one atomic operation, perhaps a submit. Since: 0.2.
+ * Source: row E2.
  */
 EMP_API bool emp_task_abort(struct emp_task *task);
 
@@ -163,10 +165,12 @@ EMP_API struct emp_waker emp_task_waker(struct emp_task *task);
 EMP_API struct emp_task *emp_task_current(void);
 
 /**
- * Stores the result before poll returns READY; without it the join future gets no bytes.
+ * Stores the result before poll returns READY; without it the join future gets no bytes. It is seen
+ * when the task has ended, and dropped when the task is cancelled.
  * @param task the task that is being polled. @param value copied.
- * @param bytes any; up to 16 inline.
- * @returns EMP_OK, EMP_ERR_NOMEM, EMP_ERR_STATE (a second time). Errors: as returned.
+ * @param bytes up to 16 lie in the future.
+ * @returns EMP_OK, also when nobody asked for it; EMP_ERR_NOMEM, EMP_ERR_TOO_BIG (65536 bytes are
+ * the most), EMP_ERR_STATE (a second time). Errors: as returned.
  * Threads: the running one. Cost: a copy. Since: 0.2. Source: rows E1, E2.
  */
 EMP_API enum emp_status emp_task_set_result(struct emp_task *task, const void *value, size_t bytes);

@@ -25,17 +25,11 @@
 /*
  * A task that is not submitted yet, with the queue's reference and what join and handle ask for.
  * flags: EMP_TASK_STACKFUL, EMP_TASK_PINNED or 0. The caller may finish the body, then submits it
- * with EMP_SUBMIT_SPAWN, or gives it up with emp_task_discard.
+ * with EMP_SUBMIT_SPAWN.
  */
 enum emp_status emp_task_make(const struct emp_spawn *spawn, uint64_t flags,
                               struct emp_future **join, struct emp_task **handle,
                               struct emp_task **made);
-
-/* Ends a task that was made and never submitted; its body is not dropped. */
-void emp_task_discard(struct emp_task *task);
-
-/* Makes task the one that the calling thread runs; the one before, to be put back. */
-struct emp_task *emp_task_set_current(struct emp_task *task);
 
 /* A new number for a site that has none; 0 when there are too many. */
 uint16_t emp_spawn_site_register(struct emp_spawn_site *site);

@@ -148,14 +148,6 @@ enum emp_status emp_task_make(const struct emp_spawn *spawn, uint64_t flags,
     return EMP_OK;
 }
 
-void emp_task_discard(struct emp_task *task)
-{
-    if (task->result != NULL) {
-        emp_promise_drop(task->result);
-    }
-    task_give(task, task->state);
-}
-
 /* The same with whatever a task may have. */
 static EMP_NOINLINE enum emp_status spawn_any(const struct emp_spawn *spawn,
                                               struct emp_future **join, struct emp_task **handle)

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <uv.h>
 
+#include "adapter/timer_wheel.h"
 #include "adapter/uv_adapter.h"
 #include "async/task.h"
 #include "core/async_memory_pool.h"
@@ -274,10 +275,13 @@ static void on_fire(struct emp_timer *timer)
     }
 }
 
+/* Timers of one tick of the wheel fire in any order. */
 static void on_fire_in_order(struct emp_timer *timer)
 {
-    assert_true(timer->deadline_ns >= last_deadline);
-    last_deadline = timer->deadline_ns;
+    const uint64_t tick_ns = (uint64_t)1 << TIMER_TICK_SHIFT;
+
+    assert_true(timer->deadline_ns + tick_ns > last_deadline);
+    last_deadline = timer->deadline_ns > last_deadline ? timer->deadline_ns : last_deadline;
     on_fire(timer);
 }
 

@@ -399,6 +399,55 @@ static void a_new_waker_takes_the_place_of_the_old_one(void **state)
     }
 }
 
+static void cells_are_written_and_read_in_their_place(void **state)
+{
+    (void)state;
+    struct emp_channel *channel = channel_new(EMP_CHANNEL_SPSC, 4, 8);
+    struct emp_channel *wrong = channel_new(EMP_CHANNEL_BOUNDED, 4, 8);
+    uint32_t in = 0;
+    uint32_t out = 0;
+    void *cells = NULL;
+    size_t count = 0;
+
+    assert_int_equal(emp_channel_peek(channel, 8, &cells, &count), EMP_ERR_AGAIN);
+    while (out < 100) {
+        enum emp_status status = emp_channel_reserve(channel, 5, &cells, &count);
+
+        assert_int_equal(status, count != 0 ? EMP_OK : EMP_ERR_AGAIN);
+        for (size_t i = 0; i < count; i++) {
+            ((uint32_t *)cells)[i] = in + (uint32_t)i;
+        }
+        assert_int_equal(emp_channel_commit(channel, count + 1), EMP_ERR_INVALID);
+        assert_int_equal(emp_channel_commit(channel, count), EMP_OK);
+        in += (uint32_t)count;
+        assert_int_equal(emp_channel_peek(channel, 3, &cells, &count), EMP_OK);
+        assert_in_range(count, 1, 3);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(((uint32_t *)cells)[i], out + i);
+        }
+        /* Nothing moves before the acknowledgement. */
+        assert_int_equal(emp_channel_peek(channel, 1, &cells, &count), EMP_OK);
+        assert_int_equal(((uint32_t *)cells)[0], out);
+        assert_int_equal(emp_channel_ack(channel, 2), EMP_ERR_INVALID);
+        assert_int_equal(emp_channel_ack(channel, 1), EMP_OK);
+        out++;
+    }
+    /* What was not committed is not sent. */
+    emp_channel_close(channel);
+    assert_int_equal(emp_channel_reserve(channel, 1, &cells, &count), EMP_ERR_CLOSED);
+    while (emp_channel_peek(channel, 1, &cells, &count) == EMP_OK) {
+        assert_int_equal(((uint32_t *)cells)[0], out++);
+        assert_int_equal(emp_channel_ack(channel, 1), EMP_OK);
+    }
+    assert_int_equal(out, in);
+    assert_int_equal(emp_channel_reserve(wrong, 1, &cells, &count), EMP_ERR_UNSUPPORTED);
+    assert_int_equal(emp_channel_peek(wrong, 1, &cells, &count), EMP_ERR_UNSUPPORTED);
+    assert_int_equal(emp_channel_commit(wrong, 0), EMP_ERR_INVALID);
+    assert_int_equal(emp_channel_ack(wrong, 0), EMP_ERR_INVALID);
+    channel_end(channel);
+    channel_end(wrong);
+}
+
 static void bad_configurations_are_refused(void **state)
 {
     (void)state;
@@ -527,6 +576,7 @@ int main(void)
         cmocka_unit_test(a_rendezvous_needs_both),
         cmocka_unit_test(a_sender_that_forgets_learns_whether_its_element_was_taken),
         cmocka_unit_test(a_new_waker_takes_the_place_of_the_old_one),
+        cmocka_unit_test(cells_are_written_and_read_in_their_place),
         cmocka_unit_test(bad_configurations_are_refused),
         cmocka_unit_test(creation_fails_cleanly_at_every_allocation),
         cmocka_unit_test(a_wait_that_finds_no_memory_says_so_and_can_be_tried_again),
