@@ -14,10 +14,17 @@
 EMP_POOL_DEFINE(connection_object, struct connection)
 EMP_POOL_DEFINE(buffer_object, struct buffer)
 
-/* Before anything else: libuv's memory comes from the pools, too. */
+/* Before anything else: libuv's memory comes from the pools, too, and both pools exist before there
+   are threads to race for making them. */
 static inline bool objects_begin(void)
 {
-    return emp_uv_use_pools() == EMP_OK;
+    struct connection *connection = connection_object_alloc();
+    struct buffer *buffer = buffer_object_alloc();
+    bool is_made = connection != NULL && buffer != NULL;
+
+    buffer_object_free(buffer);
+    connection_object_free(connection);
+    return is_made && emp_uv_use_pools() == EMP_OK;
 }
 
 /* At the end. Returns how many objects were never given back. */

@@ -19,9 +19,9 @@
 
 #define BATCH       ((size_t)32)
 #define CAPACITY    1024u
+#define ITEMS       ((size_t)65536) /* per batch: few slices of the scheduler */
 #define SPINS       64u
 #define TRIPS       ((size_t)20000)
-#define BATCHES_MIN 5u
 #define THREADS_MAX 1024u
 
 /* Which calls a row makes. */
@@ -167,14 +167,13 @@ static void run_channel(struct async_run *run, const struct async_row *row)
     struct emp_async_pool *pool = async_pool_begin();
     struct channel_bench bench = {.shape = &shapes[row->count], .senders = (unsigned)row->threads};
     size_t step = row->threads * bench.shape->receivers;
-    uint64_t deadline;
+    uint64_t start = bench_now_ns();
 
     bench.channel = channel_begin(pool, bench.shape->kind);
-    bench.items = async_amount(run, ASYNC_MILLION) / step * step;
+    bench.items = async_amount(run, ITEMS) / step * step;
     bench.items = bench.items < 4 * step ? 4 * step : bench.items;
     channel_once(&bench);
-    deadline = bench_now_ns() + run->bench.budget_ns;
-    while (samples.count < BATCHES_MIN || bench_now_ns() < deadline) {
+    while (async_goes_on(run, start, samples.count)) {
         bench_samples_add(&samples, channel_once(&bench));
     }
     bench_emit(&run->bench, "per item", BENCH_NS_CALL, bench_samples_median(&samples));

@@ -4,7 +4,7 @@
 mod peer;
 
 use crossbeam_channel::{bounded, select, unbounded, Receiver, Sender};
-use peer::{Run, MILLION, QUEUE_ITEMS};
+use peer::{Run, QUEUE_ITEMS, QUEUE_TOTAL};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Instant;
@@ -52,7 +52,7 @@ fn queue_once(ends: (Sender<u64>, Receiver<u64>), producers: usize, consumers: u
 }
 
 fn queue(run: &mut Run, open: fn() -> (Sender<u64>, Receiver<u64>), producers: usize, consumers: usize) {
-    let items = run.amount(MILLION);
+    let items = run.amount(QUEUE_TOTAL);
 
     run.measure_items("per item", items, |items| queue_once(open(), producers, consumers, items));
 }
@@ -83,7 +83,7 @@ fn round_trip(run: &mut Run) {
 
 fn select_of_four(run: &mut Run) {
     let ends: Vec<(Sender<u64>, Receiver<u64>)> = (0..4).map(|_| bounded(64)).collect();
-    let items = run.amount(200_000) / 4 * 4;
+    let items = run.amount(20_000) / 4 * 4;
 
     run.measure("per item", items, || {
         let senders: Vec<Sender<u64>> = ends.iter().map(|end| end.0.clone()).collect();

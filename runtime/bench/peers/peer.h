@@ -28,7 +28,7 @@
 #define PEER_AMOUNT_MIN  64
 #define PEER_MILLION     1000000
 #define PEER_SPINS       64
-#define PEER_ENOUGH_NS   5000000000u /* no further sample after that, however few there are */
+#define PEER_ENOUGH_NS   1000000000u /* after that one sample must do */
 
 struct peer_row {
     const char *name;

@@ -9,6 +9,7 @@
 #include "peer.h"
 
 #define PEER_SLOW_NS     300000000 /* when a batch is stopped */
+#define PEER_QUEUE_ITEMS 65536     /* per batch: few slices of the scheduler */
 #define PEER_STACK_BYTES 131072
 
 /*
@@ -189,7 +190,7 @@ static inline void peer_queue_run(const struct peer_queue *shape, unsigned produ
 {
     struct peer_queue queue = *shape;
     size_t items_min = producers * consumers * 4u;
-    size_t items = peer_amount(PEER_MILLION);
+    size_t items = peer_amount(PEER_QUEUE_ITEMS);
 
     queue.producers = producers;
     queue.consumers = consumers;
