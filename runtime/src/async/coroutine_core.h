@@ -91,9 +91,6 @@ void emp_coroutine_main(void *arg);
 /* The poll function of the type. */
 enum emp_poll emp_coroutine_poll(struct emp_task *task, void *body);
 
-/* Parker: copies the live part away. False: pinned, too large, no memory; nothing changed. */
-bool emp_coroutine_save(struct emp_coroutine *coroutine);
-
 /* Runner: brings the live part back; the stack has its guard. */
 void emp_coroutine_restore(struct emp_coroutine *coroutine);
 

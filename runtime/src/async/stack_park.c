@@ -50,7 +50,8 @@ static uint64_t checksum_of(const void *bytes, size_t count)
     return sum;
 }
 
-bool emp_coroutine_save(struct emp_coroutine *coroutine)
+/* Copies the live part away. False: pinned, too large, no memory; nothing changed. */
+static bool coroutine_save(struct emp_coroutine *coroutine)
 {
     char *const low = emp_coroutine_live_low(coroutine);
     const size_t bytes = (size_t)(emp_coroutine_live_top(coroutine) - low);
@@ -136,7 +137,7 @@ static void group_save(struct group *group, uint32_t age_limit)
         }
         const uint64_t seen = emp_stack_word_look(word);
 
-        if (emp_coroutine_save(owner_of(seen))) {
+        if (coroutine_save(owner_of(seen))) {
             group->kept[i] = seen;
             group->is_new[i] = true;
             group->news++;

@@ -94,10 +94,10 @@ bool emp_stack_tick(struct emp_stack_manager *stacks, uint64_t now_ns, bool *asl
 unsigned emp_stack_size_for(size_t bytes);
 
 /* Takes a guarded stack; its word is the taker's to begin. False: no address space, no memory. */
-bool emp_stack_take(struct emp_stack_manager *stacks, unsigned size, uint32_t *slot);
+bool emp_stack_take(struct emp_stack_manager *stacks, unsigned number, uint32_t *slot);
 
 /* Gives a stack back; its word is ended here. */
-void emp_stack_give(struct emp_stack_manager *stacks, unsigned size, uint32_t slot);
+void emp_stack_give(struct emp_stack_manager *stacks, unsigned number, uint32_t slot);
 
 /* Gives back pages of free stacks that were not needed since the last call. Bytes given back. */
 size_t emp_stack_trim(struct emp_stack_manager *stacks, bool all);

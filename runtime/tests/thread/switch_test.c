@@ -5,6 +5,7 @@
  * How:  a piece of assembly fills every such register, switches, and compares; a timer interrupts
  *       switches thousands of times, and its handler looks where it runs.
  * Shows: [thread.proto.switch] [thread.inv.switch-preserves]
+ * ctest-not-under: address thread
  */
 #define _GNU_SOURCE
 #include <setjmp.h>

@@ -88,7 +88,7 @@ bool emp_os_is_closed(void *address)
 size_t emp_os_resident_tail(void *base, size_t bytes)
 {
     const size_t page = emp_os_page_bytes();
-    unsigned char present[RESIDENT_PAGES];
+    unsigned char present[RESIDENT_PAGES] = {0};
     emp_assert(((uintptr_t)base & (page - 1)) == 0);
     for (size_t done = 0; done < bytes; done += RESIDENT_PAGES * page) {
         const size_t left = bytes - done;

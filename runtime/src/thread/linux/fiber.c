@@ -8,12 +8,13 @@
 
 #include <stdint.h>
 
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
 #else
 #define RUNNING_ON_VALGRIND                 0
 #define VALGRIND_STACK_REGISTER(low, limit) 0u
 #define VALGRIND_STACK_DEREGISTER(id)       ((void)(id))
+#define VALGRIND_MAKE_MEM_UNDEFINED(low, n) ((void)(n))
 #endif
 
 #if EMP_ASAN
@@ -69,4 +70,5 @@ void emp_fiber_renew(struct emp_fiber *fiber)
 {
     fiber->own_fake = NULL;
     ASAN_UNPOISON_MEMORY_REGION(fiber->low, fiber->bytes);
+    (void)VALGRIND_MAKE_MEM_UNDEFINED(fiber->low, fiber->bytes);
 }
