@@ -20,9 +20,9 @@ void emp_async_leaks_begin(struct emp_async_leaks *leaks)
         .tasks = emp_calloc(TASK_KINDS * EMP_SPAWN_SITES, sizeof(*leaks->tasks))};
 }
 
-void emp_async_leaks_count(const void *object, void *arg)
+void emp_async_leaks_count(const void *object, void *counts)
 {
-    struct emp_async_leaks *leaks = arg;
+    struct emp_async_leaks *leaks = counts;
 
     for (size_t i = 0; i < TASK_KINDS && leaks->tasks != NULL; i++) {
         if (leaks->kind == task_kinds[i]) {

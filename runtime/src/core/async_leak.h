@@ -23,8 +23,8 @@ struct emp_async_leaks {
 /* Begins to count. */
 void emp_async_leaks_begin(struct emp_async_leaks *leaks);
 
-/* Counts one object of leaks->kind; a visitor for emp_pool_end. */
-void emp_async_leaks_count(const void *object, void *leaks);
+/* Counts one object of leaks->kind; a visitor for emp_pool_end; counts is the struct. */
+void emp_async_leaks_count(const void *object, void *counts);
 
 /* Tells each group that is not empty, and ends; names are those of the kinds. */
 void emp_async_leaks_tell(struct emp_async_leaks *leaks, const char *const *names,

@@ -72,6 +72,18 @@ static void hook_memory_give(void *block)
     emp_free(block);
 }
 
+void emp_async_hooks_init(void)
+{
+    emp_object_hooks = (struct emp_object_hooks){
+        .take = hook_take,
+        .give = hook_give,
+        .memory_take = hook_memory_take,
+        .memory_take_zeroed = hook_memory_take_zeroed,
+        .memory_give = hook_memory_give,
+        .stacks_grew = emp_maintenance_offer_for_stacks,
+    };
+}
+
 struct emp_async_pool_config emp_async_pool_config_default(void)
 {
     return (struct emp_async_pool_config){.struct_bytes = sizeof(struct emp_async_pool_config)};
@@ -107,7 +119,10 @@ static bool config_is_valid(const struct emp_async_pool_config *config)
            (config->name == NULL ||
             (config->name[0] != '\0' && strlen(config->name) < NAME_BYTES)) &&
            limits_are_valid(&config->future_pool) && limits_are_valid(&config->task_pool) &&
-           limits_are_valid(&config->waker_pool) && limits_are_valid(&config->channel_pool);
+           limits_are_valid(&config->waker_pool) && limits_are_valid(&config->channel_pool) &&
+           config->slab_config.l2_cache_size <= UINT32_MAX &&
+           config->slab_config.batch_alloc_size <= 128 &&
+           (config->reclamation_config == NULL || config->reclamation_config->parks_per_tick != 0);
 }
 
 static void name_default(char *name)
@@ -132,8 +147,9 @@ static void name_default(char *name)
 
 /* Makes the pool of one kind: "<name>.<kind>". */
 static enum emp_status kind_create(struct async_owner *owner, enum emp_object_kind kind,
-                                   const struct emp_async_limits *limits)
+                                   const struct emp_async_pool_config *wanted)
 {
+    const struct emp_async_limits *limits = limits_of(wanted, kind);
     char name[EMP_POOL_NAME_BYTES];
     size_t head = strlen(owner->name);
     struct emp_pool_config config = emp_pool_config_default(kind_rows[kind].bytes);
@@ -146,6 +162,8 @@ static enum emp_status kind_create(struct async_owner *owner, enum emp_object_ki
     config.initial_capacity = limits->initial_capacity;
     config.max_capacity = limits->max_capacity;
     config.l1_cache_size = limits->l1_cache_size;
+    config.l2_cache_size = wanted->slab_config.l2_cache_size;
+    config.batch_alloc_size = wanted->slab_config.batch_alloc_size;
     enum emp_status status = emp_pool_create(&config, &owner->pools[kind]);
 
     if (status == EMP_OK) {
@@ -193,14 +211,6 @@ enum emp_status emp_async_pool_create(const struct emp_async_pool_config *config
     if (owner == NULL) {
         return EMP_ERR_NOMEM;
     }
-    emp_object_hooks = (struct emp_object_hooks){
-        .take = hook_take,
-        .give = hook_give,
-        .memory_take = hook_memory_take,
-        .memory_take_zeroed = hook_memory_take_zeroed,
-        .memory_give = hook_memory_give,
-        .stacks_grew = emp_maintenance_offer_for_stacks,
-    };
     owner->pool.owner = owner;
     if (config->name != NULL) {
         memcpy(owner->name, config->name, strlen(config->name) + 1);
@@ -210,11 +220,14 @@ enum emp_status emp_async_pool_create(const struct emp_async_pool_config *config
     owner->pool.ids = emp_id_table_new();
     status = owner->pool.ids == NULL ? EMP_ERR_NOMEM : EMP_OK;
     for (unsigned kind = 0; kind < EMP_OBJECT_KINDS && status == EMP_OK; kind++) {
-        status = kind_create(owner, kind, limits_of(config, kind));
+        status = kind_create(owner, kind, config);
     }
     if (status == EMP_OK) {
         owner->pool.stacks = emp_stack_manager_new(&owner->pool);
         status = owner->pool.stacks == NULL ? EMP_ERR_NOMEM : EMP_OK;
+    }
+    if (status == EMP_OK && config->reclamation_config != NULL) {
+        status = emp_coroutine_set_policy(&owner->pool, config->reclamation_config);
     }
     if (status != EMP_OK) {
         (void)owner_end(owner, &(struct emp_async_leaks){0});

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "async/coroutine_memory.h"
 #include "async/future.h"
 #include "async/scheduler.h"
 #include "async/task.h"
@@ -31,6 +32,12 @@ struct emp_async_limits {
     size_t l1_cache_size;    /* objects kept per thread, 1..512 */
 };
 
+/* How slabs of every kind are used; zero means "choose for me". */
+struct emp_async_slab_config {
+    size_t l2_cache_size;    /* free objects per kind and CPU shard that stay resident when idle */
+    size_t batch_alloc_size; /* objects moved per refill, 1..128 */
+};
+
 /* IndustrialMemoryPoolConfig of the model, checked as a whole before anything is made. */
 struct emp_async_pool_config {
     size_t struct_bytes; /* set by emp_async_pool_config_default */
@@ -39,6 +46,9 @@ struct emp_async_pool_config {
     struct emp_async_limits task_pool;
     struct emp_async_limits waker_pool;
     struct emp_async_limits channel_pool;
+    struct emp_async_slab_config slab_config;
+    /* when sleeping and free stacks give their pages back; copied; NULL: the default */
+    const struct emp_coroutine_policy *reclamation_config;
 };
 
 /* One kind in a snapshot. Counts of objects. */

@@ -137,6 +137,7 @@ static bool runtime_prepare(void)
         return false;
     }
     emp_local_init();
+    emp_async_hooks_init();
     emp_options_init();
     bool annotates = emp_annotate_asan() ||
                      (emp_annotate_on_valgrind() && emp_option_value(EMP_OPTION_valgrind) == 0);

@@ -31,6 +31,9 @@ void emp_event_large_failed(size_t requested, bool limited);
 /* The slow path of every allocation: size of any kind, alignment 1 for natural. Sets errno. */
 void *emp_allocate_slow(size_t size, size_t align, bool zero);
 
+/* The way from async to core; before anybody can have a pool. */
+void emp_async_hooks_init(void);
+
 /* Fork: the locks of typed pools and of the event callback. */
 void emp_typed_fork_prepare(void);
 void emp_typed_fork_parent(void);

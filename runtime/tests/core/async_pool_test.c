@@ -17,6 +17,8 @@
 #include "core/advanced_memory_pool.h"
 #include "core/async_memory_pool.h"
 #include "core/memory_monitor.h"
+#include "global/shard.h"
+#include "slab/size_class.h"
 
 static int audit_after(void **state)
 {
@@ -63,6 +65,14 @@ static void every_field_out_of_range_is_refused(void **state)
         limits[i]->initial_capacity = 11;
         assert_int_equal(emp_async_pool_create(&config, &pool), EMP_ERR_INVALID);
     }
+    const struct emp_coroutine_policy no_parks = {.idle_ns = 1};
+
+    config = emp_async_pool_config_default();
+    config.reclamation_config = &no_parks;
+    assert_int_equal(emp_async_pool_create(&config, &pool), EMP_ERR_INVALID);
+    config = emp_async_pool_config_default();
+    config.slab_config.batch_alloc_size = 129;
+    assert_int_equal(emp_async_pool_create(&config, &pool), EMP_ERR_INVALID);
     assert_int_equal(emp_async_pool_create(NULL, NULL), EMP_ERR_INVALID);
     assert_null(pool);
     assert_int_equal(pools_now(), 0);
@@ -130,6 +140,34 @@ static void objects_have_the_size_and_alignment_of_their_kind(void **state)
     assert_int_equal(emp_async_pool_destroy(pool, NULL, NULL), EMP_OK);
 }
 
+static void one_configuration_reaches_slabs_and_stacks(void **state)
+{
+    const struct emp_coroutine_policy policy = {.idle_ns = 5,
+                                                .park_bytes_max = 512,
+                                                .parks_per_tick = 7,
+                                                .resident_max = 1 << 20,
+                                                .free_resident_max = 1 << 16};
+    struct emp_async_pool_config config = emp_async_pool_config_default();
+    struct emp_async_pool *pool = NULL;
+
+    (void)state;
+    config.reclamation_config = &policy;
+    config.slab_config.l2_cache_size = 100;
+    config.slab_config.batch_alloc_size = 3;
+    config.waker_pool.initial_capacity = 1000;
+    assert_int_equal(emp_async_pool_create(&config, &pool), EMP_OK);
+    struct emp_coroutine_policy found = emp_coroutine_get_policy(pool);
+
+    assert_memory_equal(&found, &policy, sizeof(policy));
+    struct emp_async_stats stats;
+
+    assert_int_equal(emp_async_pool_get_stats(pool, &stats), EMP_OK);
+    assert_true(stats.kind[EMP_OBJECT_WAKER].capacity >= 1000);
+    assert_int_equal(emp_classes[pool->class_of[EMP_OBJECT_TASK]].batch, 3);
+    assert_int_equal(emp_shards[0]->classes[pool->class_of[EMP_OBJECT_TASK]].keep_blocks, 100);
+    assert_int_equal(emp_async_pool_destroy(pool, NULL, NULL), EMP_OK);
+}
+
 static void a_limit_holds_for_its_kind_alone(void **state)
 {
     struct emp_async_pool_config config = emp_async_pool_config_default();
@@ -188,6 +226,7 @@ int main(void)
         cmocka_unit_test_teardown(every_field_out_of_range_is_refused, audit_after),
         cmocka_unit_test_teardown(a_name_that_exists_leaves_nothing_behind, audit_after),
         cmocka_unit_test_teardown(objects_have_the_size_and_alignment_of_their_kind, audit_after),
+        cmocka_unit_test_teardown(one_configuration_reaches_slabs_and_stacks, audit_after),
         cmocka_unit_test_teardown(a_limit_holds_for_its_kind_alone, audit_after),
         cmocka_unit_test_teardown(an_object_in_use_makes_destroy_say_busy, audit_after),
         cmocka_unit_test_teardown(as_many_async_pools_as_there_are_classes, audit_after),
