@@ -17,5 +17,6 @@ const struct model_case *const model_groups[] = {
     protocol_stack,     protocol_future,
     protocol_waker,     protocol_id,
     protocol_queue,     protocol_gate,
-    protocol_channel,   NULL,
+    protocol_channel,   protocol_run_slot,
+    NULL,
 };

@@ -28,6 +28,8 @@ struct emp_coroutine_policy {
     uint32_t parks_per_tick;  /* stacks that one tick looks after; default 2048 */
     size_t resident_max;      /* pages of sleeping and free stacks; default 1 GiB */
     size_t free_resident_max; /* pages of free stacks alone; default 64 MiB */
+    uint32_t run_slots;       /* stacks of 256 KiB that shared coroutines run on, up to 4096;
+                                 default 64; 0: those get stacks of their own */
 };
 
 /* A snapshot. Counts of stacks unless said otherwise. */
@@ -40,6 +42,10 @@ struct emp_coroutine_stats {
     uint64_t unparks;        /* total */
     uint64_t park_refusals;  /* parks for which memory was missing, total */
     uint64_t reserved_bytes; /* address space */
+    uint64_t shared_saved;    /* shared coroutines whose live part is off its run slot now */
+    uint64_t shared_saves;    /* live parts that made way for another, total */
+    uint64_t shared_waits;    /* runs put off because the slot was taken, or for memory, total */
+    uint64_t shared_refusals; /* of them for memory, total */
 };
 
 /* A range that a collector scans. */
@@ -85,8 +91,8 @@ EMP_API enum emp_status emp_coroutine_get_stats(struct emp_async_pool *pool,
                                                 struct emp_coroutine_stats *out);
 
 /**
- * Calls visit for the live part of every stack, parked or not, for a collector that looks for
- * roots.
+ * Calls visit for the live part of every stack, parked or saved or not, for a collector that looks
+ * for roots.
  * @param pool the pool. @param visit called with the range held still; must not resume, spawn or
  * tick. @param arg handed to visit. Errors: none. Threads: one; coroutines that are resumed
  * meanwhile may be missed, so a collector stops the runners first. Cost: O(stacks ever used).
