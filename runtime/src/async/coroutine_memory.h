@@ -42,6 +42,7 @@ struct emp_coroutine_stats {
     uint64_t unparks;        /* total */
     uint64_t park_refusals;  /* parks for which memory was missing, total */
     uint64_t reserved_bytes; /* address space */
+    uint64_t run_slots;       /* addresses that shared coroutines run on, of slots_used */
     uint64_t shared_saved;    /* shared coroutines whose live part is off its run slot now */
     uint64_t shared_saves;    /* live parts that made way for another, total */
     uint64_t shared_waits;    /* runs put off because the slot was taken, or for memory, total */

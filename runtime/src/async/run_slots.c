@@ -318,6 +318,7 @@ void emp_run_slots_stats(struct emp_stack_manager *stacks, struct emp_coroutine_
     if (slots == NULL) {
         return;
     }
+    out->run_slots = slots->count;
     for (uint32_t i = 0; i < slots->count; i++) {
         /* order(stack-count): relaxed; a count and a statistic */
         out->shared_saved += emp_load_relaxed(&slots->slots[i].saved_count);

@@ -120,6 +120,25 @@ static void body_turns(void *args)
     __atomic_fetch_add(changed == 0 ? &intact : &wrong, 1, __ATOMIC_RELAXED);
 }
 
+static uint64_t sum_of(const struct emp_stack_range *range)
+{
+    uint64_t sum = 0;
+
+    for (const unsigned char *at = range->low; at < (const unsigned char *)range->limit; at++) {
+        sum = sum * 31 + *at;
+    }
+    return sum;
+}
+
+/* A collector beside the workers: what is not running is held still. */
+static void look_twice(const struct emp_stack_range *range, void *arg)
+{
+    (void)arg;
+    if (!range->is_running) {
+        assert_int_equal(sum_of(range), sum_of(range));
+    }
+}
+
 static void many_on(unsigned workers)
 {
     begin(SLOTS, workers);
@@ -128,6 +147,9 @@ static void many_on(unsigned workers)
     }
     for (uint64_t i = 0; i < MANY; i++) {
         assert_int_equal(spawn(body_turns, &i, sizeof i, NULL), EMP_OK);
+    }
+    for (unsigned i = 0; workers > 1 && i < 20; i++) {
+        emp_stack_each(pool, look_twice, NULL);
     }
     if (workers > 1) {
         assert_int_equal(emp_executor_stop(executor, EMP_EXECUTOR_DRAIN), EMP_OK);
@@ -502,6 +524,7 @@ static void a_pool_that_ends_frees_the_copies_of_sleepers_that_never_ended(void 
 {
     const struct emp_object_hooks before = emp_object_hooks;
     struct task_queue_test queue;
+    struct emp_task *never[100];
     struct emp_task *task = NULL;
 
     (void)state;
@@ -528,7 +551,7 @@ static void a_pool_that_ends_frees_the_copies_of_sleepers_that_never_ended(void 
         };
 
         *self = (struct sleeper){.bytes = 200};
-        assert_int_equal(emp_coroutine_spawn(&it, NULL, NULL), EMP_OK);
+        assert_int_equal(emp_coroutine_spawn(&it, NULL, &never[i]), EMP_OK);
     }
     while ((task = task_queue_take(&queue)) != NULL) {
         assert_int_equal(emp_task_run(task), EMP_RUN_PENDING);
