@@ -207,8 +207,8 @@ static const struct async_row rows[] = {
     SWITCH_ROW(64, 5),
     SWITCH_ROW(4096, 0),
     {.name = "switch.shared",
-     .title = "8 run slots on a bare loop; turn: 8 coroutines, each has its slot; exchange: 16, each "
-              "turn sends another away; spread: 65536 of them",
+     .title = "8 run slots on a bare loop; turn: 8 coroutines, each has its slot; exchange: 16, "
+              "each turn sends another away; spread: 65536 of them",
      .apis = BENCH_ON_TYPED,
      .count = 65536,
      .run = run_shared},

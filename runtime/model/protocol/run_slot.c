@@ -1,6 +1,7 @@
 /*
- * What: harness of sync/run_slot.h: two coroutines that share one stack, run by up to three threads,
- *       one of them on two in turn; one ends, one finds no memory for a copy, a collector looks on.
+ * What: harness of sync/run_slot.h: two coroutines that share one stack, run by up to three
+ *       threads, one of them on two in turn; one ends, one finds no memory for a copy, a collector
+ *       looks on.
  * How:  stack and copies are plain memory, so that two who have one at one time are a race. Each
  *       coroutine counts its turns on the stack and beside it. The exchange is that of
  *       async/run_slots.c; what the word of a task orders is a release and an acquire here.

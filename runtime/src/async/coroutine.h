@@ -60,8 +60,9 @@ EMP_EXTERN_C_BEGIN
  * @param spawn how. @param join receives a future for the result that the caller drops; NULL: none.
  * @param task receives a reference that the caller releases; NULL: none.
  * @returns EMP_OK, EMP_ERR_NOMEM, EMP_ERR_INVALID, EMP_ERR_TOO_BIG (args or stack),
- * EMP_ERR_UNSUPPORTED (the pool has no stacks; shared and pinned). Errors: as returned; then nothing happened. When
- * there is no stack for the first run, abandon is called and the coroutine is cancelled.
+ * EMP_ERR_UNSUPPORTED (the pool has no stacks; shared and pinned). Errors: as returned; then
+ * nothing happened. When there is no stack for the first run, abandon is called and the coroutine
+ * is cancelled.
  * Threads: any. Cost: one object and a submit; a stack at the first run. Since: 0.2. Source: row
  *   E6.
  */
@@ -124,7 +125,8 @@ EMP_API enum emp_status emp_coroutine_suspend(void);
  * Keeps the stack where it is, also while it sleeps, so that others may hold addresses in it.
  * Counts.
  * @returns EMP_OK, EMP_ERR_STATE outside of a coroutine, EMP_ERR_LIMIT (65535 times),
- * EMP_ERR_UNSUPPORTED in a shared one, whose neighbours would wait for it. Errors: as returned. Threads: a coroutine. Cost: a store. Since: 0.2. Source: row E6.
+ * EMP_ERR_UNSUPPORTED in a shared one, whose neighbours would wait for it. Errors: as returned.
+ * Threads: a coroutine. Cost: a store. Since: 0.2. Source: row E6.
  */
 EMP_API enum emp_status emp_coroutine_pin(void);
 

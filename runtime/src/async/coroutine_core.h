@@ -27,8 +27,8 @@ enum emp_coroutine_state {
 
 /* What is known of the stack, besides. */
 enum emp_coroutine_note {
-    EMP_COROUTINE_MEASURED = 1, /* it was purged at the start: its pages tell the need */
-    EMP_COROUTINE_PURGED = 2,   /* while parked: its pages went, so it must read as zero */
+    EMP_COROUTINE_MEASURED = 1,  /* it was purged at the start: its pages tell the need */
+    EMP_COROUTINE_PURGED = 2,    /* while parked: its pages went, so it must read as zero */
     EMP_COROUTINE_UNPINNABLE = 4 /* made with EMP_COROUTINE_SHARED */
 };
 
@@ -40,7 +40,7 @@ struct emp_coroutine {
             uint32_t slot;        /* of the stack */
             uint32_t saved_bytes; /* length of saved; shared: the live part lies at its end */
             union {
-                uint64_t *word; /* of the stack, in the table of its size */
+                uint64_t *word;                   /* of the stack, in the table of its size */
                 struct emp_coroutine *next_saved; /* shared, saved: the list of its home */
             };
         };

@@ -28,21 +28,21 @@ struct emp_coroutine_policy {
     uint32_t parks_per_tick;  /* stacks that one tick looks after; default 2048 */
     size_t resident_max;      /* pages of sleeping and free stacks; default 1 GiB */
     size_t free_resident_max; /* pages of free stacks alone; default 64 MiB */
-    uint32_t run_slots;       /* stacks of 256 KiB that shared coroutines run on, up to 4096;
-                                 default 64; 0: those get stacks of their own */
+    /* stacks of 256 KiB for shared coroutines, up to 4096; 0: they get their own; default 64 */
+    uint32_t run_slots;
 };
 
 /* A snapshot. Counts of stacks unless said otherwise. */
 struct emp_coroutine_stats {
-    uint64_t slots_used;     /* addresses in use or used before */
-    uint64_t parked;         /* of them parked now */
-    uint64_t free_warm;      /* free, with pages; those near processors included */
-    uint64_t free_cold;      /* free, without pages */
-    uint64_t parks;          /* total */
-    uint64_t unparks;        /* total */
-    uint64_t park_refusals;  /* parks for which memory was missing, total */
-    uint64_t reserved_bytes; /* address space */
-    uint64_t run_slots;       /* addresses that shared coroutines run on, of slots_used */
+    uint64_t slots_used;      /* addresses in use or used before */
+    uint64_t parked;          /* of them parked now */
+    uint64_t free_warm;       /* free, with pages; those near processors included */
+    uint64_t free_cold;       /* free, without pages */
+    uint64_t parks;           /* total */
+    uint64_t unparks;         /* total */
+    uint64_t park_refusals;   /* parks for which memory was missing, total */
+    uint64_t reserved_bytes;  /* address space */
+    uint64_t run_slots;       /* of slots_used those that shared coroutines run on */
     uint64_t shared_saved;    /* shared coroutines whose live part is off its run slot now */
     uint64_t shared_saves;    /* live parts that made way for another, total */
     uint64_t shared_waits;    /* runs put off because the slot was taken, or for memory, total */

@@ -10,6 +10,7 @@
 #include "async/coroutine_switch.h"
 #include "async/run_slots.h"
 #include "base/check.h"
+#include "sync/run_slot.h"
 
 /* The first run: any slot that can be had is the home from now on. False: not now. */
 static EMP_NOINLINE bool shared_start(struct emp_coroutine *coroutine)

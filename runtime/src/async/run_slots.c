@@ -15,6 +15,8 @@
 #include "base/align.h"
 #include "base/check.h"
 #include "sync/atomic.h"
+#include "sync/claim.h"
+#include "sync/run_slot.h"
 #include "thread/lifecycle.h"
 
 #define SWAP_BYTES   512u /* between two copies */

@@ -19,11 +19,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "async/stack_pool.h"
-#include "sync/claim.h"
-#include "sync/run_slot.h"
-
 struct emp_coroutine;
+struct emp_coroutine_stats;
+struct emp_stack_manager;
+struct emp_stack_range;
 
 #define EMP_RUN_SLOT_SIZE      2u /* of its stack, by number: 256 KiB */
 #define EMP_RUN_SLOTS_MAX      4096u
@@ -33,8 +32,8 @@ struct emp_coroutine;
 struct emp_run_slot {
     uint64_t word;               /* atomic: run-slot */
     struct emp_coroutine *saved; /* first of those whose live part is elsewhere; the claim's */
-    uint64_t saves;              /* atomic: stack-count. total; written by the holder of the claim */
-    uint32_t listed;             /* atomic: claim. who changes or walks the list; a taker or not */
+    uint64_t saves;              /* atomic: stack-count. total; written under the claim */
+    uint32_t listed;             /* atomic: claim. who changes or walks the list */
     uint32_t saved_count;        /* atomic: stack-count. length of the list */
     uint32_t slot;               /* const: number of the stack */
     uint16_t index;              /* const: in the table */

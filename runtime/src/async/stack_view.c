@@ -16,6 +16,7 @@
 #include "monitor/report.h"
 #include "sync/atomic.h"
 #include "sync/claim.h"
+#include "sync/run_slot.h"
 #include "thread/lifecycle.h"
 
 #define MANAGERS_MAX 32u

@@ -4,8 +4,9 @@
  *       stacks are given back and used again by the hundred thousand. The same with most of them
  *       on a few run slots and a collector beside them.
  * How:  seeded streams say what each does next; the parker's clock runs a thousand times too fast.
- * Shows: [async.proto.coroutine] [async.proto.park] [async.inv.stack-once]
- *        [async.proto.run-slots] [async.inv.no-thread-kept] [sync.proto.stack-word] [sync.proto.parting]
+ * Shows: [async.proto.coroutine] [async.proto.park] [async.proto.run-slots]
+ *        [async.inv.stack-once] [async.inv.no-thread-kept] [sync.proto.stack-word]
+ *        [sync.proto.parting]
  * ctest-timeout: 300
  */
 #define _GNU_SOURCE
@@ -240,8 +241,7 @@ static void survive(bool has_shared)
     assert_int_equal(emp_coroutine_set_policy(pool, &policy), EMP_OK);
     assert_int_equal(emp_executor_create(WORKERS, &executor), EMP_OK);
     assert_int_equal(emp_executor_start(executor, WORKERS), EMP_OK);
-    assert_int_equal(pthread_create(&parker, NULL, park_all_the_time, has_shared ? &sum : NULL),
-                     0);
+    assert_int_equal(pthread_create(&parker, NULL, park_all_the_time, has_shared ? &sum : NULL), 0);
     spawn_all(count, has_shared);
     assert_int_equal(emp_executor_stop(executor, EMP_EXECUTOR_DRAIN), EMP_OK);
     assert_int_equal(emp_executor_destroy(executor), EMP_OK);

@@ -2,8 +2,8 @@
  * What: a million coroutines on 64 run slots, each asleep two frames deep with 256 bytes of locals:
  *       as soon as they sleep they take 0.64 GB at most; all of them go on with their locals
  *       intact, and neither mappings nor page tables of the process grow with them.
- * How:  resident bytes and page tables by the kernel's count, with nobody waiting or calling a tick.
- *       Builds with larger frames have a bound of their own.
+ * How:  resident bytes and page tables by the kernel's count, at once: nobody waits for an age or
+ *       calls a tick. Builds with larger frames have a bound of their own.
  * Shows: [async.proto.run-slots]
  * ctest-timeout: 400
  * ctest-serial
