@@ -1,6 +1,6 @@
 /*
- * What: for the tests of run slots: a pool with so many of them, an executor, shared coroutines that
- *       sleep with their locals filled until they are woken by hand.
+ * What: for the tests of run slots: a pool with so many of them, an executor, shared coroutines
+ *       that sleep with their locals filled until they are woken by hand.
  * How:  included by one file per program; what a program does not use is inline.
  */
 #ifndef EMP_TESTS_ASYNC_RUN_SLOTS_FIXTURE_H

@@ -92,6 +92,9 @@ static void many_on(unsigned workers)
     }
     assert_int_equal(wrong, 0);
     assert_int_equal(intact, MANY);
+    print_message("%u workers: %llu exchanges, %llu runs put off\n", workers,
+                  (unsigned long long)stats_now().shared_saves,
+                  (unsigned long long)stats_now().shared_waits);
     assert_int_equal(stats_now().shared_saved, 0);
     assert_true(stats_now().shared_saves >= (uint64_t)MANY * TURNS / 2);
     assert_in_range(stats_now().slots_used, SLOTS, SLOTS + 30);
