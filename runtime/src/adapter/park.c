@@ -129,10 +129,16 @@ void worker_found(struct worker *self)
 
     (void)pthread_mutex_lock(&executor->lock);
     search_end_locked(self);
-    if (executor->injected.head != NULL || EMP_PUBLIC_LOAD_RELAXED(&self->local_length) > 0) {
+    if (executor->injected.head != NULL) {
         wake_one_locked(executor);
     }
+    const bool may_wake = executor->idle != NULL && executor->waking == 0;
+
     (void)pthread_mutex_unlock(&executor->lock);
+    /* Who pushed during the search woke nobody; behind its end the visit finds what is left. */
+    if (may_wake && executor_has_queued(executor)) {
+        executor_wake_one(executor);
+    }
 }
 
 /* Whether the worker, which is parked, has no reason to stay. Lock held. */

@@ -107,6 +107,18 @@ bool worker_steal(struct worker *self)
     return true;
 }
 
+bool executor_has_queued(struct emp_executor *executor)
+{
+    bool is_found = false;
+
+    for (unsigned i = 0; i < executor->workers && !is_found; i++) {
+        queue_lock(&executor->worker[i]);
+        is_found = executor->worker[i].local.head != NULL;
+        queue_unlock(&executor->worker[i]);
+    }
+    return is_found;
+}
+
 /* Takes a share of the shared queue: the first task to run, the rest to the own queue. */
 static struct emp_task *worker_take_injected(struct worker *self)
 {

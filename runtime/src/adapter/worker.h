@@ -9,7 +9,9 @@
  *
  * Why no wake is lost: who parks counts itself among the idle under the lock, then visits every
  *   queue under the queue's lock, then sleeps. Who pushes does so under the queue's lock, then
- *   looks at the count. If the visit missed the push it came first, so the count is seen.
+ *   looks at the count. If the visit missed the push it came first, so the count is seen. While
+ *   one is on its way from sleep who pushes wakes nobody: that one, when it has found something,
+ *   says so first, then visits every queue in the same way, and wakes the next if one is not empty.
  * Design:  [adapter.proto.executor] [adapter.req.executor]
  */
 #ifndef EMP_ADAPTER_WORKER_H
@@ -115,6 +117,9 @@ void worker_push(struct worker *self, struct emp_task *task);
 
 /* What another worker has too much of goes to self; false: nobody has. */
 bool worker_steal(struct worker *self);
+
+/* Whether a worker has something in its queue; visits each under its lock. */
+bool executor_has_queued(struct emp_executor *executor);
 
 /* Fires timers that are due, a bounded number; false: none was. */
 bool executor_fire(struct emp_executor *executor);
