@@ -71,6 +71,9 @@ static void wake_one_locked(struct emp_executor *executor)
     }
     idle_remove_locked(chosen);
     chosen->is_notified = true;
+    if (chosen == executor->keeper) {
+        executor->keeper = NULL; /* who parks before it has risen keeps the deadline */
+    }
     EMP_PUBLIC_STORE_RELAXED(&executor->waking, 1u);
     worker_rise_locked(chosen);
     (void)pthread_cond_signal(&chosen->wake);
@@ -97,6 +100,15 @@ void executor_deadline_changed(struct emp_executor *executor)
 
     if (sleeper != NULL) {
         (void)pthread_cond_signal(&sleeper->wake);
+    }
+    (void)pthread_mutex_unlock(&executor->lock);
+}
+
+void executor_keep_deadline(struct emp_executor *executor)
+{
+    (void)pthread_mutex_lock(&executor->lock);
+    if (executor->keeper == NULL && executor->idle != NULL) {
+        (void)pthread_cond_signal(&executor->idle->wake);
     }
     (void)pthread_mutex_unlock(&executor->lock);
 }
@@ -170,7 +182,9 @@ static void worker_sleep_locked(struct worker *self, uint64_t deadline_ns)
 
     executor->keeper = self;
     (void)pthread_cond_timedwait(&self->wake, &executor->lock, &until);
-    executor->keeper = NULL;
+    if (executor->keeper == self) {
+        executor->keeper = NULL;
+    }
 }
 
 /* The worker is free: the reason for which its thread ran has ended. Lock held. */

@@ -165,6 +165,11 @@ bool executor_fire(struct emp_executor *executor)
         timer->fire(timer);
         fired++;
     }
+    /* What was woken runs here and may take long. Who parks from now on sees the new deadline. */
+    if (fired > 0 && EMP_PUBLIC_LOAD_RELAXED(&executor->idle_count) != 0 &&
+        EMP_PUBLIC_LOAD_RELAXED(&executor->deadline_ns) != UINT64_MAX) {
+        executor_keep_deadline(executor);
+    }
     return fired > 0;
 }
 
@@ -234,6 +239,7 @@ void worker_run(struct worker *self)
             worker_step(self, task);
         } else if (!executor_fire(self->executor)) {
             stays = worker_park(self);
+            self->tick = LOOK_AROUND - 1; /* it may have slept until a deadline: that comes first */
         }
     }
     worker_self = NULL;

@@ -151,6 +151,9 @@ uint64_t executor_alive(const struct emp_executor *executor);
 /* The earliest timer may be another one now: who sleeps until a deadline looks again. */
 void executor_deadline_changed(struct emp_executor *executor);
 
+/* A worker that slept until the deadline has risen: another sleeper keeps the next one. */
+void executor_keep_deadline(struct emp_executor *executor);
+
 /* CLOCK_MONOTONIC. */
 uint64_t executor_now_ns(void);
 

@@ -1,9 +1,9 @@
 /*
  * What: who is woken while other workers hold still: work that was put down while somebody was on
- *       the way from sleep.
- * How:  polls that block until the others have done their part, which the worker that is left must
- *       do.
- * Shows: [adapter.proto.executor]
+ *       the way from sleep, timers whose keeper has something else to do now.
+ * How:  polls that block until the others have done their part, or for a known time; what waits
+ *       behind them must be done by the worker that is left.
+ * Shows: [adapter.proto.executor] [adapter.proto.timers]
  * ctest-timeout: 300
  */
 #include <pthread.h>
@@ -21,7 +21,8 @@
 #include "async/task.h"
 #include "core/async_memory_pool.h"
 
-#define PATIENCE_NS UINT64_C(2000000000)
+#define NS_PER_MS   1000000u
+#define PATIENCE_NS (2000u * (uint64_t)NS_PER_MS)
 
 static struct emp_async_pool *pool;
 static struct emp_executor *executor;
@@ -153,10 +154,71 @@ static void work_put_down_while_a_worker_is_waking_gets_a_worker_of_its_own(void
     destroy();
 }
 
+/* A timer that notes when it fired, and wakes a task or nobody. */
+struct waking_timer {
+    struct emp_timer timer; /* first */
+    struct emp_waker waker; /* set before the start */
+    uint64_t fired_ns;      /* shared */
+};
+
+static struct waking_timer early; /* wakes the task that blocks then */
+static struct waking_timer late;  /* wakes nobody */
+
+static void fire(struct emp_timer *timer)
+{
+    struct waking_timer *self = (struct waking_timer *)(void *)timer;
+
+    set(&self->fired_ns, clock_ns());
+    emp_waker_wake(&self->waker);
+}
+
+static void timer_start(struct waking_timer *timer, struct emp_waker waker, uint64_t deadline_ns)
+{
+    struct emp_scheduler *scheduler = emp_executor_scheduler(executor);
+
+    *timer =
+        (struct waking_timer){.timer = {.deadline_ns = deadline_ns, .fire = fire}, .waker = waker};
+    assert_int_equal(scheduler->timer_start(scheduler, &timer->timer), EMP_OK);
+}
+
+static enum emp_poll sleep_then_block(struct emp_task *task, void *body)
+{
+    bool *has_slept = body;
+
+    if (*has_slept) {
+        nap(500u * (uint64_t)NS_PER_MS);
+        return EMP_POLL_READY;
+    }
+    const struct emp_waker own = emp_task_waker(task);
+    const uint64_t begin_ns = clock_ns();
+
+    *has_slept = true;
+    timer_start(&late, (struct emp_waker){NULL, NULL}, begin_ns + 60u * NS_PER_MS);
+    timer_start(&early, emp_waker_clone(&own), begin_ns + 20u * NS_PER_MS);
+    return EMP_POLL_PENDING;
+}
+
+static void timer_fires_while_the_worker_that_fired_the_last_one_is_busy(void **state)
+{
+    (void)state;
+    static const struct emp_task_type type = {"sleeper", 1, 1, sleep_then_block, NULL};
+
+    create(2);
+    spawn(&type);
+    while (stats_now().alive != 0) {
+        nap(NS_PER_MS);
+    }
+    /* The poll that blocks begins at 20 ms and takes 500. */
+    assert_true(now(&late.fired_ns) >= late.timer.deadline_ns);
+    assert_in_range(now(&late.fired_ns) - late.timer.deadline_ns, 0, 250u * NS_PER_MS);
+    destroy();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(work_put_down_while_a_worker_is_waking_gets_a_worker_of_its_own),
+        cmocka_unit_test(timer_fires_while_the_worker_that_fired_the_last_one_is_busy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
