@@ -65,6 +65,7 @@ struct emp_executor {
     uint32_t signature;
     uint32_t workers; /* const */
     bool is_shared;   /* const: more than one worker */
+    int64_t process;  /* const: that made it; in a child its workers are nobody */
     uint32_t stopping
         __attribute__((aligned(128))); /* lock; read relaxed. enum emp_executor_stop */
     uint32_t idle_count;               /* lock; read relaxed. parked and not chosen yet */
