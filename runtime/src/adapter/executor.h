@@ -40,7 +40,7 @@ enum emp_executor_stop {
 /* Counts since creation, and what is there now. */
 struct emp_executor_stats {
     uint64_t spawned;    /* tasks */
-    uint64_t alive;      /* tasks that have not ended */
+    uint64_t alive;      /* tasks that have not ended; 0 only if there was a time of none */
     uint64_t polls;      /* runs of tasks */
     uint64_t injections; /* submits by threads that are no workers */
     uint64_t steals;     /* visits to another worker's queue that found something */

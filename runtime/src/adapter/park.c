@@ -18,13 +18,17 @@ uint64_t executor_now_ns(void)
 
 uint64_t executor_alive(const struct emp_executor *executor)
 {
-    uint64_t alive = EMP_PUBLIC_LOAD_RELAXED(&executor->spawned_foreign);
+    uint64_t ended = 0;
+    uint64_t spawned = 0;
 
+    /* First who ended, then, with their spawns seen, who was spawned: so 0 was true at one time. */
     for (unsigned i = 0; i < executor->workers; i++) {
-        alive += EMP_PUBLIC_LOAD_RELAXED(&executor->worker[i].spawned);
-        alive -= EMP_PUBLIC_LOAD_RELAXED(&executor->worker[i].ended);
+        ended += EMP_PUBLIC_LOAD_ACQUIRE(&executor->worker[i].ended);
     }
-    return alive;
+    for (unsigned i = 0; i < executor->workers; i++) {
+        spawned += EMP_PUBLIC_LOAD_RELAXED(&executor->worker[i].spawned);
+    }
+    return spawned + EMP_PUBLIC_LOAD_RELAXED(&executor->spawned_foreign) - ended;
 }
 
 static void idle_add_locked(struct worker *self)

@@ -223,7 +223,7 @@ static inline void worker_step(struct worker *self, struct emp_task *task)
     }
     count(&self->polls);
     if (emp_task_run(task) == EMP_RUN_DONE) {
-        count(&self->ended);
+        EMP_PUBLIC_STORE_RELEASE(&self->ended, self->ended + 1); /* behind each spawn it has seen */
     }
 }
 

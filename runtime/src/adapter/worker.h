@@ -44,7 +44,7 @@ struct worker {
     bool is_alone;         /* const: the executor's only worker, its queue takes no lock */
     bool is_searching;     /* was chosen to wake and has found nothing yet */
     uint64_t spawned;      /* written by the worker, read by anybody: relaxed */
-    uint64_t ended;        /* as spawned */
+    uint64_t ended;        /* as spawned, but released and acquired: see executor_alive */
     uint64_t polls;        /* as spawned */
     uint64_t steals;       /* as spawned */
     uint64_t parks;        /* as spawned */
@@ -146,7 +146,7 @@ void worker_run(struct worker *self);
 /* Wakes everybody, to look at why they run. Executor lock held. */
 void executor_wake_all_locked(struct emp_executor *executor);
 
-/* Tasks that have not ended. */
+/* Tasks that have not ended: exact while none is spawned or ends, else not too few. */
 uint64_t executor_alive(const struct emp_executor *executor);
 
 /* The earliest timer may be another one now: who sleeps until a deadline looks again. */

@@ -1,8 +1,9 @@
 /*
  * What: who is woken while other workers hold still: work that was put down while somebody was on
- *       the way from sleep, timers whose keeper has something else to do now.
+ *       the way from sleep, timers whose keeper has something else to do now; and the count of
+ *       tasks alive while they come and go.
  * How:  polls that block until the others have done their part, or for a known time; what waits
- *       behind them must be done by the worker that is left.
+ *       behind them must be done by the worker that is left. A chain of tasks that never breaks.
  * Shows: [adapter.proto.executor] [adapter.proto.timers]
  * ctest-timeout: 300
  */
@@ -214,11 +215,53 @@ static void timer_fires_while_the_worker_that_fired_the_last_one_is_busy(void **
     destroy();
 }
 
+/* One after the other: each spawns the next before it ends, so that one at least is alive. */
+static uint64_t chain_ends;
+
+static enum emp_poll spawn_the_next(struct emp_task *task, void *body)
+{
+    static const struct emp_task_type next = {"next", 0, 0, spawn_the_next, NULL};
+
+    (void)task;
+    (void)body;
+    if (now(&chain_ends) == 0) {
+        spawn(&next);
+    }
+    return EMP_POLL_READY;
+}
+
+static void tasks_alive_are_never_fewer_than_there_are(void **state)
+{
+    (void)state;
+    static const struct emp_task_type link = {"link", 0, 0, spawn_the_next, NULL};
+    uint64_t fewest = UINT64_MAX;
+    uint64_t most = 0;
+
+    create(2);
+    chain_ends = 0;
+    spawn(&link);
+    spawn(&link);
+    for (unsigned i = 0; i < 200000; i++) {
+        const uint64_t alive = stats_now().alive;
+
+        fewest = alive < fewest ? alive : fewest;
+        most = alive > most ? alive : most;
+    }
+    set(&chain_ends, 1);
+    while (stats_now().alive != 0) {
+        nap(NS_PER_MS);
+    }
+    assert_in_range(fewest, 2, INT64_MAX);
+    assert_in_range(most, 2, INT64_MAX); /* and no wrap below zero */
+    destroy();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(work_put_down_while_a_worker_is_waking_gets_a_worker_of_its_own),
         cmocka_unit_test(timer_fires_while_the_worker_that_fired_the_last_one_is_busy),
+        cmocka_unit_test(tasks_alive_are_never_fewer_than_there_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
