@@ -7,11 +7,15 @@
 #include "cases.h"
 
 const struct model_case *const model_groups[] = {
-    litmus_two_threads, litmus_more_threads, litmus_coherence,
-    bug_structures,     bug_waiting,         bug_lifetime,
-    protocol_words,     protocol_parked,     protocol_ring,
-    protocol_mutex,     protocol_task,       protocol_callback,
-    protocol_slab,      protocol_process,    protocol_stack,
-    protocol_future,    protocol_id,         protocol_queue,
-    protocol_gate,      protocol_channel,    NULL,
+    litmus_two_threads, litmus_more_threads,
+    litmus_coherence,   bug_structures,
+    bug_waiting,        bug_lifetime,
+    protocol_words,     protocol_parked,
+    protocol_ring,      protocol_mutex,
+    protocol_task,      protocol_callback,
+    protocol_slab,      protocol_process,
+    protocol_stack,     protocol_future,
+    protocol_waker,     protocol_id,
+    protocol_queue,     protocol_gate,
+    protocol_channel,   NULL,
 };

@@ -24,6 +24,7 @@ extern const struct model_case protocol_slab[];
 extern const struct model_case protocol_process[];
 extern const struct model_case protocol_stack[];
 extern const struct model_case protocol_future[];
+extern const struct model_case protocol_waker[];
 extern const struct model_case protocol_id[];
 extern const struct model_case protocol_queue[];
 extern const struct model_case protocol_gate[];

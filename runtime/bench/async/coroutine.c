@@ -10,8 +10,8 @@
 #include "micro/raw_switch.h"
 #include "support/pages.h"
 
-#define SWITCHES  ((size_t)65536)
-#define TURNS_MIN 4u
+#define SWITCHES  ((size_t)8192) /* per batch: shorter than a slice of the scheduler */
+#define TURNS_MIN 2u
 #define CREATIONS ((size_t)4096)
 
 /* Coroutines that yield in turn until told to end. */

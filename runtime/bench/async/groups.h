@@ -13,6 +13,7 @@ extern const struct async_group async_coroutine_group;
 extern const struct async_group async_skynet_group;
 extern const struct async_group async_channel_group;
 extern const struct async_group async_ping_group;
+extern const struct async_group async_select_group;
 extern const struct async_group async_idle_group;
 extern const struct async_group async_wake_group;
 extern const struct async_group async_timer_group;

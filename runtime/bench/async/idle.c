@@ -204,14 +204,14 @@ static const struct async_row rows[] = {
     {.name = "idle.tasks",
      .title = "a million tasks that wait, each with its join future",
      .apis = BENCH_ON_TYPED,
-     .rounds_max = 3,
+     .rounds_max = 1,
      .goals = {{"per task", 180}},
      .run = run_tasks},
     {.name = "idle.coroutines",
      .title = "a million coroutines suspended two frames deep with 256 B of locals, parked by the "
               "default policy, then resumed and verified",
      .apis = BENCH_ON_TYPED,
-     .rounds_max = 3,
+     .rounds_max = 1,
      .goals = {{"per coroutine", 650}},
      .run = run_coroutines},
 };

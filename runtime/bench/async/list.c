@@ -8,8 +8,8 @@
 
 static const struct async_group *const groups[] = {
     &async_task_group,    &async_future_group, &async_coroutine_group, &async_skynet_group,
-    &async_channel_group, &async_ping_group,   &async_idle_group,      &async_wake_group,
-    &async_timer_group,   &async_pool_group,
+    &async_channel_group, &async_ping_group,   &async_select_group,    &async_idle_group,
+    &async_wake_group,    &async_timer_group,  &async_pool_group,
 };
 
 #define GROUPS (sizeof groups / sizeof groups[0])

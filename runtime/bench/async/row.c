@@ -14,8 +14,9 @@
 #include "support/pages.h"
 #include "support/stats.h"
 
-#define AMOUNT_MIN  64u
-#define BATCHES_MIN 5u
+#define AMOUNT_MIN     64u
+#define BATCHES_WANTED 5u
+#define ENOUGH_NS      1000000000u /* after that one sample must do */
 
 size_t async_amount(const struct async_run *run, size_t whole)
 {
@@ -32,15 +33,23 @@ void async_require(int holds, const char *what)
     }
 }
 
+bool async_goes_on(const struct async_run *run, uint64_t start_ns, uint64_t samples)
+{
+    uint64_t elapsed_ns = bench_now_ns() - start_ns;
+
+    return samples == 0 || elapsed_ns < run->bench.budget_ns ||
+           (samples < BATCHES_WANTED && elapsed_ns < ENOUGH_NS);
+}
+
 void async_measure(struct async_run *run, const char *metric, double batch_operations,
                    void (*batch)(void *context), void *context)
 {
     static struct bench_samples samples;
-    uint64_t deadline = bench_now_ns() + run->bench.budget_ns;
+    uint64_t start = bench_now_ns();
 
     samples.count = 0;
     batch(context);
-    while (samples.count < BATCHES_MIN || bench_now_ns() < deadline) {
+    while (async_goes_on(run, start, samples.count)) {
         uint64_t begin = bench_now_ns();
 
         batch(context);

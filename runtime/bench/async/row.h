@@ -68,9 +68,13 @@ size_t async_amount(const struct async_run *run, size_t whole);
 /* Ends the child with a message when what must hold does not: a wrong figure is worse than none. */
 void async_require(int holds, const char *what);
 
+/* Whether another sample is due: until the budget is used up; five of them unless that takes a
+ * second; always one. */
+bool async_goes_on(const struct async_run *run, uint64_t start_ns, uint64_t samples);
+
 /*
- * Calls batch until the time is used up, at least five times after a warm-up, and reports the
- * median of elapsed nanoseconds / batch_operations as metric.
+ * Calls batch as async_goes_on says, after a warm-up, and reports the median of elapsed
+ * nanoseconds / batch_operations as metric.
  */
 void async_measure(struct async_run *run, const char *metric, double batch_operations,
                    void (*batch)(void *context), void *context);

@@ -1,6 +1,6 @@
 /*
  * Purpose: skynet: an actor starts ten, each of them ten, down to a million leaves whose numbers
- *          are summed on the way back. Stackless (a task with join futures) and stackful (a coroutine).
+ *          are summed on the way back. Stackless: a task with join futures; stackful: a coroutine.
  * Owner:   a child process; workers of the executor.
  * Source:  github.com/atemerev/skynet, the rules.
  */

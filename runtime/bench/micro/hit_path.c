@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "micro/async_path.h"
 #include "support/workload.h"
 #include "workload/serve.h"
 
@@ -61,8 +62,10 @@ int bench_hit_path_main(int count, char **arguments)
     pairs = strtoul(arguments[2], NULL, 10);
     if (strcmp(arguments[0], "typed") == 0) {
         hit_path_typed(pairs);
-    } else {
+    } else if (strcmp(arguments[0], "malloc") == 0) {
         hit_path_malloc(size, pairs);
+    } else if (!bench_async_path(arguments[0], pairs)) {
+        return 2;
     }
     return 0;
 }

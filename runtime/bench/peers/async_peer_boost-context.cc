@@ -16,7 +16,7 @@ namespace
 
 namespace ctx = boost::context;
 
-constexpr size_t switches = 65536;
+constexpr size_t switches = 8192;
 constexpr size_t creations = 4096;
 constexpr size_t stack_bytes = 16384;
 constexpr size_t locals = 16;
@@ -48,7 +48,7 @@ void run_switch(size_t count)
     ctx::pooled_fixedsize_stack stacks(stack_bytes);
     bool is_over = false;
 
-    state.turns = switches / count < 4 ? 4 : switches / count;
+    state.turns = switches / count < 2 ? 2 : switches / count;
     for (size_t i = 0; i < count; i++) {
         state.fibers.emplace_back(std::allocator_arg, stacks, [&is_over](ctx::fiber &&caller) {
             while (!is_over) {

@@ -17,7 +17,7 @@ namespace
 namespace fib = boost::fibers;
 
 constexpr size_t batch_tasks = 1024;
-constexpr size_t switches = 65536;
+constexpr size_t switches = 8192;
 constexpr size_t stack_bytes = 16384;
 constexpr size_t locals = 16;
 
@@ -97,7 +97,7 @@ double pingpong_batch(void *)
 double switch_batch(void *context)
 {
     size_t count = *static_cast<size_t *>(context);
-    size_t turns = switches / count < 4 ? 4 : switches / count;
+    size_t turns = switches / count < 2 ? 2 : switches / count;
     std::vector<fib::fiber> fibers;
     uint64_t begin;
     bool is_open = false;

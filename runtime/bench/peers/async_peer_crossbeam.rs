@@ -4,8 +4,8 @@
 mod peer;
 
 use crossbeam_channel::{bounded, select, unbounded, Receiver, Sender};
-use peer::{Run, MILLION, QUEUE_ITEMS};
-use std::sync::{Arc, Barrier};
+use peer::{Run, ITEMS_EACH, QUEUE_ITEMS, QUEUE_TOTAL};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Instant;
 
@@ -16,17 +16,28 @@ fn start(body: impl FnOnce() -> u64 + Send + 'static) -> thread::JoinHandle<u64>
     thread::Builder::new().stack_size(STACK_BYTES).spawn(body).expect("a thread could not be started")
 }
 
+/// When the first thread passed the gate: the main thread may not run at that moment.
+struct Began(Mutex<Option<Instant>>);
+
+impl Began {
+    fn get_or_insert_now(&self) {
+        self.0.lock().expect("a thread failed").get_or_insert_with(Instant::now);
+    }
+}
+
 /// Moves all items once; nanoseconds per item from the gate to the last item.
 fn queue_once(ends: (Sender<u64>, Receiver<u64>), producers: usize, consumers: usize, items: usize) -> f64 {
     let items = (items / (producers * consumers)).max(1) * producers * consumers;
-    let gate = Arc::new(Barrier::new(producers + consumers + 1));
+    let gate = Arc::new(Barrier::new(producers + consumers));
+    let began = Arc::new(Began(Mutex::new(None)));
     let mut senders = Vec::new();
     let mut receivers = Vec::new();
 
     for _ in 0..producers {
-        let (sender, gate) = (ends.0.clone(), gate.clone());
+        let (sender, gate, began) = (ends.0.clone(), gate.clone(), began.clone());
         senders.push(start(move || {
             gate.wait();
+            began.get_or_insert_now();
             for _ in 0..items / producers {
                 sender.send(1).expect("the receiver is gone");
             }
@@ -34,25 +45,25 @@ fn queue_once(ends: (Sender<u64>, Receiver<u64>), producers: usize, consumers: u
         }));
     }
     for _ in 0..consumers {
-        let (receiver, gate) = (ends.1.clone(), gate.clone());
+        let (receiver, gate, began) = (ends.1.clone(), gate.clone(), began.clone());
         receivers.push(start(move || {
             gate.wait();
+            began.get_or_insert_now();
             (0..items / consumers).map(|_| receiver.recv().expect("the sender is gone")).sum()
         }));
     }
-    gate.wait();
-    let begin = Instant::now();
     let sum: u64 = receivers.into_iter().map(|thread| thread.join().expect("a thread failed")).sum();
-    let elapsed = begin.elapsed().as_nanos() as f64;
+    let end = Instant::now();
     for thread in senders {
         thread.join().expect("a thread failed");
     }
     assert_eq!(sum, items as u64, "items were lost");
-    elapsed / items as f64
+    let begin = began.0.lock().expect("a thread failed").expect("a thread has begun");
+    end.duration_since(begin).as_nanos() as f64 / items as f64
 }
 
 fn queue(run: &mut Run, open: fn() -> (Sender<u64>, Receiver<u64>), producers: usize, consumers: usize) {
-    let items = run.amount(MILLION);
+    let items = run.amount(QUEUE_TOTAL.max(ITEMS_EACH * producers * consumers));
 
     run.measure_items("per item", items, |items| queue_once(open(), producers, consumers, items));
 }
@@ -83,7 +94,7 @@ fn round_trip(run: &mut Run) {
 
 fn select_of_four(run: &mut Run) {
     let ends: Vec<(Sender<u64>, Receiver<u64>)> = (0..4).map(|_| bounded(64)).collect();
-    let items = run.amount(200_000) / 4 * 4;
+    let items = run.amount(20_000) / 4 * 4;
 
     run.measure("per item", items, || {
         let senders: Vec<Sender<u64>> = ends.iter().map(|end| end.0.clone()).collect();

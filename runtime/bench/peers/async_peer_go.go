@@ -21,8 +21,12 @@ const (
 	million    = 1000000
 	batchTasks = 4096
 	queueItems = 1024
-	batchesMin = 5
-	amountMin  = 64
+	queueTotal = 65536
+	itemsEach  = 1024
+	// Five samples are wanted; after a second one must do.
+	batchesWanted = 5
+	enough        = time.Second
+	amountMin     = 64
 )
 
 var (
@@ -44,18 +48,20 @@ func amount(whole int) int {
 }
 
 // Reports the median of elapsed nanoseconds / operations over the budget, after one warm-up.
-func measure(metric string, operations int, batch func()) {
+func measure(metric string, operations int, batch func()) float64 {
 	var samples []float64
-	deadline := time.Now().Add(budget)
+	start := time.Now()
 
 	batch()
-	for len(samples) < batchesMin || time.Now().Before(deadline) {
+	for len(samples) == 0 || time.Since(start) < budget ||
+		(len(samples) < batchesWanted && time.Since(start) < enough) {
 		begin := time.Now()
 		batch()
 		samples = append(samples, float64(time.Since(begin).Nanoseconds())/float64(operations))
 	}
 	sort.Float64s(samples)
 	emit(metric, "ns", samples[len(samples)/2])
+	return samples[0]
 }
 
 // One fixed amount of work: elapsed nanoseconds / operations.
@@ -141,9 +147,9 @@ func pingPong(processors int) {
 
 func switchAmong(routines int) {
 	runtime.GOMAXPROCS(1)
-	turns := 65536 / routines
-	if turns < 4 {
-		turns = 4
+	turns := 8192 / routines
+	if turns < 2 {
+		turns = 2
 	}
 	measure("yield", routines*turns, func() {
 		ended := 0
@@ -194,8 +200,15 @@ func skynet(processors int) {
 
 func queue(producers, consumers int) {
 	runtime.GOMAXPROCS(2)
-	items := amount(million) / producers * producers
-	measure("per item", items, func() {
+	items := amount(queueTotal)
+	if items < amount(itemsEach*producers*consumers) {
+		items = amount(itemsEach * producers * consumers)
+	}
+	if items < 4*producers*consumers {
+		items = 4 * producers * consumers
+	}
+	items = items / (producers * consumers) * producers * consumers
+	fastest := measure("per item", items, func() {
 		channel := make(chan uint64, queueItems)
 		var senders, receivers sync.WaitGroup
 		var sum uint64
@@ -224,6 +237,7 @@ func queue(producers, consumers int) {
 		receivers.Wait()
 		require(sum == uint64(items), "items were lost")
 	})
+	emit("fastest batch", "ns", fastest)
 }
 
 func selectOfFour() {
@@ -232,7 +246,7 @@ func selectOfFour() {
 	for i := range channels {
 		channels[i] = make(chan uint64, 64)
 	}
-	items := amount(200000) / 4 * 4
+	items := amount(20000) / 4 * 4
 	measure("per item", items, func() {
 		go func() {
 			for i := 0; i < items; i++ {

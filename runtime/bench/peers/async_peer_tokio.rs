@@ -2,7 +2,7 @@
 #[path = "peer.rs"]
 mod peer;
 
-use peer::{Run, BATCH_TASKS, MILLION, QUEUE_ITEMS};
+use peer::{Run, BATCH_TASKS, ITEMS_EACH, MILLION, QUEUE_ITEMS, QUEUE_TOTAL};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -113,7 +113,7 @@ fn skynet(run: &mut Run, runtime: Runtime) {
 /// Bounded for one producer, unbounded for several: as our channels of that kind.
 fn queue(run: &mut Run, producers: usize, is_bounded: bool) {
     let runtime = two_threads();
-    let items = run.amount(MILLION);
+    let items = run.amount(QUEUE_TOTAL.max(ITEMS_EACH * producers));
 
     run.measure_items("per item", items, |items| {
         let share = (items / producers).max(1);
@@ -168,7 +168,7 @@ fn queue(run: &mut Run, producers: usize, is_bounded: bool) {
 
 fn select_of_four(run: &mut Run) {
     let runtime = one_thread();
-    let items = run.amount(200_000) / 4 * 4;
+    let items = run.amount(20_000) / 4 * 4;
 
     run.measure("per item", items, || {
         runtime.block_on(async {

@@ -9,6 +9,8 @@
 #include "peer.h"
 
 #define PEER_SLOW_NS     300000000 /* when a batch is stopped */
+#define PEER_QUEUE_ITEMS 65536     /* per batch: few slices of the scheduler */
+#define PEER_ITEMS_EACH  1024      /* and so many per thread when there are many */
 #define PEER_STACK_BYTES 131072
 
 /*
@@ -36,6 +38,8 @@ struct peer_flow {
     int is_stopped;  /* relaxed: producers end after the push they are in */
     int producing;   /* producers that have not ended; their pushes come before */
     uint64_t pushed; /* read after the joins */
+    uint64_t began;  /* when the first thread passed the gate */
+    uint64_t ended;  /* when the last consumer had all, or the stop came */
 };
 
 /* One thread of a run. */
@@ -52,6 +56,28 @@ static inline int peer_is_stopped(const struct peer_flow *flow)
     return __atomic_load_n(&flow->is_stopped, __ATOMIC_RELAXED);
 }
 
+/* The main thread may not run when the gate opens, so the first thread behind it notes the time. */
+static inline void peer_pass_gate(struct peer_flow *flow)
+{
+    uint64_t unset = 0;
+
+    pthread_barrier_wait(&flow->gate);
+    __atomic_compare_exchange_n(&flow->began, &unset, peer_now_ns(), 0, __ATOMIC_RELAXED,
+                                __ATOMIC_RELAXED);
+}
+
+/* Notes the end of a consumer's run: the latest counts, none after the stop. */
+static inline void peer_note_end(struct peer_flow *flow)
+{
+    uint64_t now = peer_now_ns();
+    uint64_t known = __atomic_load_n(&flow->ended, __ATOMIC_RELAXED);
+
+    while (!peer_is_stopped(flow) && known < now &&
+           !__atomic_compare_exchange_n(&flow->ended, &known, now, 0, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
+    }
+}
+
 static inline void *peer_producer(void *argument)
 {
     struct peer_place *place = (struct peer_place *)argument;
@@ -64,7 +90,7 @@ static inline void *peer_producer(void *argument)
         items[i] = 1;
     }
     peer_pin(place->index);
-    pthread_barrier_wait(&place->flow->gate);
+    peer_pass_gate(place->flow);
     while (done < place->quota && !peer_is_stopped(place->flow)) {
         size_t left = place->quota - done < PEER_BATCH ? place->quota - done : PEER_BATCH;
         size_t pushed = queue->push_batch != NULL ? queue->push_batch(place->index, items, left)
@@ -89,7 +115,7 @@ static inline void *peer_consumer(void *argument)
     size_t done = 0;
 
     peer_pin(place->index + 1);
-    pthread_barrier_wait(&place->flow->gate);
+    peer_pass_gate(place->flow);
     while (done < place->quota) {
         int is_last = peer_is_stopped(place->flow) &&
                       __atomic_load_n(&place->flow->producing, __ATOMIC_ACQUIRE) == 0;
@@ -111,14 +137,13 @@ static inline void *peer_consumer(void *argument)
             peer_wait(&spins);
         }
     }
+    peer_note_end(place->flow);
     return NULL;
 }
 
-/* Waits for the consumers; past the time limit it stops the run first. Nanoseconds it took. */
-static inline uint64_t peer_join_consumers(struct peer_flow *flow, const pthread_t *consumers)
+/* Waits for the consumers; past the time limit it stops the run first. */
+static inline void peer_join_consumers(struct peer_flow *flow, const pthread_t *consumers)
 {
-    uint64_t begin = peer_now_ns();
-    uint64_t elapsed = 0;
     struct timespec limit;
 
     clock_gettime(CLOCK_REALTIME, &limit);
@@ -127,12 +152,13 @@ static inline uint64_t peer_join_consumers(struct peer_flow *flow, const pthread
     limit.tv_nsec %= 1000000000;
     for (unsigned i = 0; i < flow->queue->consumers; i++) {
         if (pthread_timedjoin_np(consumers[i], NULL, &limit) != 0) {
-            elapsed = elapsed != 0 ? elapsed : peer_now_ns() - begin;
-            __atomic_store_n(&flow->is_stopped, 1, __ATOMIC_RELAXED);
+            if (!peer_is_stopped(flow)) {
+                flow->ended = peer_now_ns();
+                __atomic_store_n(&flow->is_stopped, 1, __ATOMIC_RELAXED);
+            }
             pthread_join(consumers[i], NULL);
         }
     }
-    return elapsed != 0 ? elapsed : peer_now_ns() - begin;
 }
 
 /* Opens the queue, moves all items once, closes it: nanoseconds per item from gate to last item. */
@@ -144,7 +170,6 @@ static inline double peer_queue_once(void *context)
     size_t share = queue->items / (queue->producers * queue->consumers);
     struct peer_place *places = (struct peer_place *)calloc(threads, sizeof *places);
     pthread_t *handles = (pthread_t *)calloc(threads, sizeof *handles);
-    uint64_t elapsed;
     uint64_t sum = 0;
     uint64_t in_time = 0;
     pthread_attr_t attributes;
@@ -154,7 +179,7 @@ static inline double peer_queue_once(void *context)
     flow.producing = (int)queue->producers;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, PEER_STACK_BYTES);
-    pthread_barrier_init(&flow.gate, NULL, threads + 1);
+    pthread_barrier_init(&flow.gate, NULL, threads);
     queue->open(queue->producers);
     for (unsigned i = 0; i < threads; i++) {
         int is_producer = i < queue->producers;
@@ -166,8 +191,7 @@ static inline double peer_queue_once(void *context)
                                     is_producer ? peer_producer : peer_consumer, &places[i]) == 0,
                      "a thread could not be started");
     }
-    pthread_barrier_wait(&flow.gate);
-    elapsed = peer_join_consumers(&flow, handles + queue->producers);
+    peer_join_consumers(&flow, handles + queue->producers);
     for (unsigned i = 0; i < threads; i++) {
         if (i < queue->producers) {
             pthread_join(handles[i], NULL);
@@ -180,7 +204,7 @@ static inline double peer_queue_once(void *context)
     pthread_barrier_destroy(&flow.gate);
     free(places);
     free(handles);
-    return (double)elapsed / (double)(in_time > 0 ? in_time : 1);
+    return (double)(flow.ended - flow.began) / (double)(in_time > 0 ? in_time : 1);
 }
 
 /* Measures a queue under the metric of all queue rows. */
@@ -189,12 +213,13 @@ static inline void peer_queue_run(const struct peer_queue *shape, unsigned produ
 {
     struct peer_queue queue = *shape;
     size_t items_min = producers * consumers * 4u;
-    size_t items = peer_amount(PEER_MILLION);
+    size_t many = (size_t)PEER_ITEMS_EACH * producers * consumers;
+    size_t items = peer_amount(many > PEER_QUEUE_ITEMS ? many : PEER_QUEUE_ITEMS);
 
     queue.producers = producers;
     queue.consumers = consumers;
     queue.items = items < items_min ? items_min : items;
-    peer_sample("per item", peer_queue_once, &queue);
+    peer_emit("fastest batch", "ns", peer_sample("per item", peer_queue_once, &queue));
 }
 
 #endif

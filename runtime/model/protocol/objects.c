@@ -13,7 +13,7 @@ static struct emp_async_pool only_pool;
 void *emp_object_take(const struct emp_async_pool *pool, enum emp_object_kind kind)
 {
     static const size_t bytes[] = {
-#define EMP_OBJECT(kind, name, bytes, align) bytes,
+#define EMP_OBJECT(kind, name, bytes, align) [EMP_OBJECT_##kind] = (bytes),
 #include "async/object.def"
 #undef EMP_OBJECT
     };

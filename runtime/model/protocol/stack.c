@@ -1,7 +1,7 @@
 /*
  * What: harnesses of sync/stack_word.h and sync/parting.h: the stack of a coroutine that is run by
- *       two threads in turn while others park it, look at it, or do both; and an alarm that goes off
- *       while its coroutine leaves.
+ *       two threads in turn while others park it, look at it, or do both; and an alarm that goes
+ *       off while its coroutine leaves.
  * How:  stack and copy are plain memory, so that two who have it at one time are a race. A parker
  *       clears the stack, as a purge does; a runner counts its turns on the stack and beside it.
  *       What the word of the task orders is a release and an acquire here.

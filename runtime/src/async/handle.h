@@ -105,7 +105,8 @@ EMP_API void emp_handle_drop(struct emp_handle *handle);
  * The task that a handle names, by reference or by id.
  * @param pool where its task came from. @param handle any.
  * @returns a reference that the caller releases; NULL: another kind, or the task of the id has
- * ended. Errors: NULL. Threads: any. Cost: up to three atomic operations. Since: 0.2. Source: row E4.
+ * ended. Errors: NULL. Threads: any. Cost: up to three atomic operations. Since: 0.2.
+ * Source: row E4.
  */
 EMP_API struct emp_task *emp_handle_find_task(struct emp_async_pool *pool,
                                               struct emp_handle handle);
@@ -211,9 +212,9 @@ EMP_INLINE struct emp_task *emp_handle_task(struct emp_handle handle)
  */
 EMP_INLINE emp_id emp_handle_id(struct emp_handle handle)
 {
-    uint64_t bits = handle.bits >> 3;
+    uint64_t bits = emp_handle_kind(handle) == EMP_HANDLE_ID ? handle.bits >> 3 : 0;
 
-    return emp_handle_kind(handle) == EMP_HANDLE_ID ? bits >> 29 << 32 | (bits & 0x1fffffffu) : 0;
+    return bits >> 29 << 32 | (bits & 0x1fffffffu);
 }
 
 /**

@@ -27,13 +27,8 @@
  */
 #define EMP_ID_TURN 1024u
 
+/* emp_id_table_new and emp_id_table_end are in object.h, for core. */
 struct emp_id_table;
-
-/* An empty table, or NULL: out of memory. */
-struct emp_id_table *emp_id_table_new(void);
-
-/* Ends a table that nobody uses; ids that are left name nothing then. */
-void emp_id_table_end(struct emp_id_table *table);
 
 /* Gives an object an id and takes over one reference of it; 0: out of memory or numbers. */
 emp_id emp_id_begin(struct emp_id_table *table, void *object);

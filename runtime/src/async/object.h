@@ -84,4 +84,10 @@ static inline void emp_object_give(void *object)
     }
 }
 
+/* An empty id table, or NULL: out of memory. */
+struct emp_id_table *emp_id_table_new(void);
+
+/* Ends a table that nobody uses; ids that are left name nothing then. NULL is fine. */
+void emp_id_table_end(struct emp_id_table *table);
+
 #endif

@@ -77,10 +77,6 @@ struct emp_stack_manager {
     uint64_t refusals; /* atomic: stack-count. parks for which memory was missing */
 };
 
-/* Makes a manager; NULL: no memory. Ends it: no stack of it is in use any more. */
-struct emp_stack_manager *emp_stack_manager_new(const struct emp_async_pool *pool);
-void emp_stack_manager_end(struct emp_stack_manager *stacks);
-
 /* The lock of all lists; one, so that a fork finds them whole. */
 extern struct emp_mutex emp_stack_lists;
 

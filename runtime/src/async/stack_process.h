@@ -1,5 +1,6 @@
 /*
- * Purpose: what the stacks of all pools want from the process: ticks, and care at a fork.
+ * Purpose: what the stacks of all pools want from core: a beginning and an end, ticks, and care at
+ *          a fork.
  * Owner:   async. Called by core only.
  * Threads: any; fork hooks in the order prepare, then parent or child.
  * Design:  [async.proto.park] [async.proto.stack-pool]
@@ -9,6 +10,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+struct emp_async_pool;
+struct emp_stack_manager;
+
+/* Makes the stacks of a pool; NULL: no memory. Ends them: none is in use any more. */
+struct emp_stack_manager *emp_stack_manager_new(const struct emp_async_pool *pool);
+void emp_stack_manager_end(struct emp_stack_manager *stacks);
 
 /* emp_coroutine_tick for every pool. True: more is due; *asleep: some may be due later. */
 bool emp_stack_tick_all(uint64_t now_ns, bool *asleep);

@@ -8,9 +8,8 @@
 
 #include <string.h>
 
-#include "async/id_table.h"
 #include "async/object.h"
-#include "async/stack_pool.h"
+#include "async/stack_process.h"
 #include "core/advanced_memory_pool.h"
 #include "core/async_leak.h"
 #include "core/hot_path.h"

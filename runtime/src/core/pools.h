@@ -23,8 +23,8 @@ size_t emp_pool_object_size(const struct emp_pool *pool);
 void emp_pool_flush(struct emp_pool *pool);
 
 /*
- * As emp_pool_destroy; visits every object that is still in use before its slab ends. The pools lock
- * is held meanwhile: the visitor reads, and takes no lock and no memory.
+ * As emp_pool_destroy; visits every object that is still in use before its slab ends. The pools
+ * lock is held meanwhile: the visitor reads, and takes no lock and no memory.
  */
 enum emp_status emp_pool_end(struct emp_pool *pool, size_t *live,
                              void (*visit)(const void *object, void *arg), void *arg);

@@ -13,17 +13,19 @@
  *                            publish meanwhile: the editor keeps its list, and wakes it
  *   pending --detach (last consumer)--> DETACHED, list empty         READY --take--> READY TAKEN
  *
- * Invariants: I1 CLAIMED, READY, DETACHED and TAKEN are only ever set: one winner, one publication.
- *   I2 a link belongs to one: its maker until the push, the word, then whoever took it out of the
- *   word in one step: the winner, the editor, or the last consumer. So nobody looks into a link
- *   that another may free, and a link that was pushed is woken or dropped once. I3 while EDIT is set
- *   nobody else edits; what is pushed then is merged by the editor. I4 READY has no list and no EDIT.
+ * Invariants: I1 CLAIMED, READY, DETACHED and TAKEN are only ever set: one winner, one
+ *   publication. I2 a link belongs to one: its maker until the push, the word, then whoever took
+ *   it out of the word in one step: the winner, the editor, or the last consumer. So nobody looks
+ *   into a link that another may free, and a link that was pushed is woken or dropped once. I3
+ *   while EDIT is set nobody else edits; what is pushed then is merged by the editor. I4 READY
+ *   has no list and no EDIT.
  * Linearisation: the one read-modify-write of each arrow; publish decides push against complete.
- * Order table: future-word: publish releases the result and acquires links; who sees READY acquires
- *   the result. push and edit_end release links; edit_begin and merge acquire them; detach has them
- *   from the count of consumers. claim and take move a flag only: who was first is all that matters.
- * Progress: claim, publish, take wait-free; the rest lock-free. An editor that is stopped delays the
- *   wakes of the links that it holds; nobody waits for it.
+ * Order table: future-word: publish releases the result and acquires links; who sees READY
+ *   acquires the result. push and edit_end release links; edit_begin and merge acquire them;
+ *   detach has them from the count of consumers. claim and take move a flag only: who was first
+ *   is all that matters.
+ * Progress: claim, publish, take wait-free; the rest lock-free. An editor that is stopped delays
+ *   the wakes of the links that it holds; nobody waits for it.
  * ABA: none: links leave only all at once, and the flags that matter never go back.
  * Does not promise: that an edit finds every link: another editor may hold them.
  * Threads: any. Design: [sync.proto.future-word]

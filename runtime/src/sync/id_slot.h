@@ -1,7 +1,7 @@
 /*
  * Purpose: one slot of an id table: which generation it is in, whether the object behind it may be
  *          had, and how many are on their way to it.
- * Owner:   sync. Roles: the owner of the id (begin, end), finders (any thread, with any number that
+ * Owner:   sync. Roles: the owner of the id (begin, end), finders (any thread, with a number that
  *          claims to be an id). The slot has one reference of the object from begin on.
  *
  *   63-32: generation | 31-1: finders | 0: LIVE
@@ -11,16 +11,16 @@
  *   n finders --unpin--> n - 1; dead and 0: "last"
  *   "last" gives the slot's reference back, then renew --> free g + 1, or retired
  *
- * Invariants: I1 of the owner and the finders exactly one is last, after everybody else's use of the
- *   slot; so the reference is given back once, and the slot changes hands with nobody in it. I2 a
- *   finder pins the generation it asked for, and only while it is LIVE: a stale number finds nothing.
- *   I3 who has pinned may take a reference of the object: the slot's own is still there.
+ * Invariants: I1 of the owner and the finders exactly one is last, after everybody else's use of
+ *   the slot; so the reference is given back once, and the slot changes hands with nobody in it.
+ *   I2 a finder pins the generation it asked for, and only while it is LIVE: a stale number finds
+ *   nothing. I3 who has pinned may take a reference of the object: the slot's own is still there.
  * Linearisation: the swap of pin; the subtraction of end and unpin.
- * Order table: id-slot: begin releases the object's address, pin acquires it; end and unpin release
- *   what their caller did, the last acquires it.
+ * Order table: id-slot: begin releases the object's address, pin acquires it; end and unpin
+ *   release what their caller did, the last acquires it.
  * Progress: begin, end, unpin wait-free; pin lock-free. ABA: generations; see emp_id_slot_renew.
- * Does not promise: that a number of fewer generation bits is never found again: then it names the
- *   object that came 2^bits generations later.
+ * Does not promise: that a number of fewer generation bits is never found again: then it names
+ *   the object that came 2^bits generations later.
  * Threads: any. Design: [sync.proto.id-slot]
  */
 #ifndef EMP_SYNC_ID_SLOT_H

@@ -4,10 +4,11 @@
  *
  *   thing without number --give (the first, or several first at once)--> number n, entry n known
  *
- * Invariants: I1 an entry is written once, by who took its number, before the number is shown. I2 of
- *   threads that come first at once each takes a number; all of them name the thing.
+ * Invariants: I1 an entry is written once, by who took its number, before the number is shown. I2
+ *   of threads that come first at once each takes a number; all of them name the thing.
  * Linearisation: the swap of `used`; the store of the number.
- * Order table: number-table: the store of the number releases the entry, whoever reads it acquires.
+ * Order table: number-table: the store of the number releases the entry, whoever reads it
+ *   acquires.
  * Progress: lock-free. ABA: numbers only grow.
  * Does not promise: one number per thing.
  * Threads: any. Design: [sync.proto.number-table]

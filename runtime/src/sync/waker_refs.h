@@ -8,11 +8,12 @@
  * Invariants: I1 the one whose release gives 0 ends the object, after everything that others did
  *   with it. I2 one fire succeeds.
  * Linearisation: each one read-modify-write.
- * Order table: waker-refs: release shows what the holder did, and sees what the others did. A single
- *   holder is found by a load: nobody else could add. waker-fired: decides who is first, and shows
- *   nothing.
+ * Order table: waker-refs: release shows what the holder did, and sees what the others did. A
+ *   single holder is found by a load: nobody else could add. waker-fired: decides who is first,
+ *   and shows nothing.
  * Progress: wait-free. ABA: a count has no identity.
- * Does not promise: that a clone made by who holds none counts. More than 2^31 clones end the process.
+ * Does not promise: that a clone made by who holds none counts. More than 2^31 clones end the
+ *   process.
  * Threads: any. Design: [sync.proto.waker-refs]
  */
 #ifndef EMP_SYNC_WAKER_REFS_H

@@ -1,9 +1,9 @@
 /*
  * What: a million coroutines, each asleep two frames deep with 256 bytes of locals: parked by the
- *       default policy, with nobody calling a tick, they take 0.65 GB at most; all of them go on with
- *       their locals intact, and the mappings of the process do not grow with them.
- * How:  resident bytes and page tables by the kernel's count. Builds with larger frames have a bound
- *       of their own, and so has a kernel that keeps empty page tables (before 6.14).
+ *       default policy, with nobody calling a tick, they take 0.65 GB at most; all of them go on
+ *       with their locals intact, and the mappings of the process do not grow with them.
+ * How:  resident bytes and page tables by the kernel's count. Builds with larger frames have a
+ *       bound of their own, and so has a kernel that keeps empty page tables (before 6.14).
  * Shows: [async.proto.park]
  * ctest-timeout: 400
  * ctest-serial

@@ -2,8 +2,8 @@
  * What: parking: locals and addresses are as before after the resume, at every moment of the sleep;
  *       pages and page tables go; what is pinned, large or young stays; a bound on pages parks by
  *       itself; a collector sees the live part wherever it is; a write to a parked stack is told.
- * How:  a policy of an idle time that ticks with an invented clock reach at once; maintenance of the
- *       process stays out because the test has few stacks.
+ * How:  a policy of an idle time that ticks with an invented clock reach at once; maintenance of
+ *       the process stays out because the test has few stacks.
  * Shows: [async.proto.park] [async.inv.park-same-address] [async.proto.stack-pool]
  * ctest-not-under: address thread
  */

@@ -1,7 +1,7 @@
 /*
  * What: coroutines on several workers, with threads that wake, cancel and park at the same time:
- *       every one ends, once, with its locals intact, wherever it went on; pins hold meanwhile; stacks
- *       are given back and used again by the hundred thousand.
+ *       every one ends, once, with its locals intact, wherever it went on; pins hold meanwhile;
+ *       stacks are given back and used again by the hundred thousand.
  * How:  seeded streams say what each does next; the parker's clock runs a thousand times too fast.
  * Shows: [async.proto.coroutine] [async.proto.park] [async.inv.stack-once]
  *        [async.inv.no-thread-kept] [sync.proto.stack-word] [sync.proto.parting]

@@ -15,83 +15,10 @@
 
 #include "async/future_object.h"
 #include "core/async_memory_pool.h"
+#include "async/future_fixture.h"
 #include "support/async_pool.h"
 
-#define NOTES 64u
-
-static struct emp_async_pool *pool;
-static unsigned notes[NOTES]; /* who was woken, in order */
-static unsigned noted;
-static unsigned dropped; /* wakers that ended */
-static unsigned values_dropped;
-static uint64_t value_dropped;
-
-static void note_wake(void *copy)
-{
-    unsigned number = 0;
-
-    memcpy(&number, copy, sizeof number);
-    if (noted < NOTES) {
-        notes[noted] = number;
-    }
-    noted++;
-}
-
-static void note_drop(void *copy)
-{
-    (void)copy;
-    dropped++;
-}
-
-static const struct emp_waker_calls note_calls = {note_wake, note_drop, false};
-
-static struct emp_waker waker_of(unsigned number)
-{
-    struct emp_waker waker;
-
-    assert_int_equal(emp_waker_custom(pool, &note_calls, &number, sizeof number, &waker), EMP_OK);
-    return waker;
-}
-
-static void drop_value(void *value)
-{
-    values_dropped++;
-    memcpy(&value_dropped, value, sizeof value_dropped);
-}
-
-static struct emp_value_type typed = {"a value", drop_value, sizeof(uint64_t), 0};
 static struct emp_value_type large = {"a large value", drop_value, 100, 0};
-
-static int begin(void **state)
-{
-    (void)state;
-    noted = 0;
-    dropped = 0;
-    values_dropped = 0;
-    value_dropped = 0;
-    return emp_async_pool_create(NULL, &pool) == EMP_OK ? 0 : -1;
-}
-
-/* Every object has come back, or the pool says so. */
-static int end(void **state)
-{
-    (void)state;
-    return emp_async_pool_destroy(pool, NULL, NULL) == EMP_OK ? 0 : -1;
-}
-
-static struct emp_future *future_of(void)
-{
-    struct emp_future *future = emp_future_new(pool);
-
-    assert_non_null(future);
-    return future;
-}
-
-static void drop_both(struct emp_future *future)
-{
-    emp_promise_drop(future);
-    emp_future_drop(future);
-}
 
 static enum emp_status poll_number(struct emp_future *future, uint64_t *number)
 {
@@ -307,7 +234,7 @@ static void a_million_polls_by_one_waker_hold_one_waiter(void **state)
     for (unsigned i = 0; i < 1000000; i++) {
         assert_int_equal(emp_future_poll(future, &waker, NULL, 0, NULL), EMP_ERR_AGAIN);
     }
-    assert_int_equal(async_pool_in_use(pool, "waiter"), 1);
+    assert_int_equal(async_pool_in_use(test_pool, "waiter"), 1);
     assert_int_equal(emp_future_cancel(future), EMP_OK);
     assert_int_equal(noted, 1);
     emp_waker_drop(&waker);
@@ -328,7 +255,7 @@ static void a_million_polls_by_changing_wakers_hold_few_waiters(void **state)
         assert_int_equal(emp_future_poll(future, &wakers[i % WAKERS], NULL, 0, NULL),
                          EMP_ERR_AGAIN);
         if (i % 1000 == 0) {
-            assert_true(async_pool_in_use(pool, "waiter") <= 2 * WAKERS + 16);
+            assert_true(async_pool_in_use(test_pool, "waiter") <= 2 * WAKERS + 16);
         }
     }
     assert_int_equal(emp_future_cancel(future), EMP_OK);
@@ -357,7 +284,7 @@ static void a_million_wakers_that_give_up_hold_no_waiter(void **state)
         emp_waker_drop(&waker);
         assert_int_equal(dropped, i + 1);
     }
-    assert_int_equal(async_pool_in_use(pool, "waiter"), 0);
+    assert_int_equal(async_pool_in_use(test_pool, "waiter"), 0);
     assert_int_equal(emp_future_cancel(future), EMP_OK);
     assert_int_equal(noted, 0);
     drop_both(future);
@@ -538,7 +465,7 @@ static void the_last_reference_may_end_inside_a_wake(void **state)
     struct emp_waker waker;
 
     (void)state;
-    assert_int_equal(emp_waker_custom(pool, &calls, &future, sizeof future, &waker), EMP_OK);
+    assert_int_equal(emp_waker_custom(test_pool, &calls, &future, sizeof future, &waker), EMP_OK);
     assert_int_equal(emp_future_poll(future, &waker, NULL, 0, NULL), EMP_ERR_AGAIN);
     emp_waker_drop(&waker);
     emp_promise_drop(future);

@@ -192,6 +192,29 @@ static void clones_may_end_inside_their_callback(void **state)
     assert_int_equal(ended, 1);
 }
 
+static void without_memory_a_waker_is_empty(void **state)
+{
+    enum { LIMIT = 16 };
+    struct emp_async_pool_config config = emp_async_pool_config_default();
+    struct emp_async_pool *small = NULL;
+    struct emp_waker wakers[LIMIT + 1];
+
+    (void)state;
+    config.waker_pool.max_capacity = LIMIT;
+    assert_int_equal(emp_async_pool_create(&config, &small), EMP_OK);
+    for (unsigned i = 0; i <= LIMIT; i++) {
+        wakers[i] = (struct emp_waker){.data = &wakers[i]};
+        assert_int_equal(emp_waker_custom(small, &calls_without_drop, NULL, 0, &wakers[i]),
+                         i < LIMIT ? EMP_OK : EMP_ERR_NOMEM);
+    }
+    assert_null(wakers[LIMIT].vt);
+    for (unsigned i = 0; i <= LIMIT; i++) {
+        emp_waker_wake(&wakers[i]);
+    }
+    assert_int_equal(woken, LIMIT);
+    assert_int_equal(emp_async_pool_destroy(small, NULL, NULL), EMP_OK);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -205,6 +228,7 @@ int main(void)
         CASE(a_waker_without_drop_ends_as_well),
         CASE(a_once_waker_calls_back_once_for_all_clones),
         CASE(clones_may_end_inside_their_callback),
+        CASE(without_memory_a_waker_is_empty),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

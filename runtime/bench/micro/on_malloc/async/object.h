@@ -71,4 +71,10 @@ static inline struct emp_object_hooks emp_object_hooks_on_malloc(void)
 
 #define emp_object_hooks (emp_object_hooks_on_malloc())
 
+/* An empty id table, or NULL: out of memory. */
+struct emp_id_table *emp_id_table_new(void);
+
+/* Ends a table that nobody uses; ids that are left name nothing then. NULL is fine. */
+void emp_id_table_end(struct emp_id_table *table);
+
 #endif

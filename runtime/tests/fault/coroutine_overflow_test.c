@@ -1,7 +1,7 @@
 /*
  * What: a stack overflow is told in one report with code, bounds and spawn site, wherever it
- *       happens: in a plain recursion, one large frame, inside malloc, in a forked child, on a thread
- *       of the executor; with guards of every kind; other faults go where they went before.
+ *       happens: in a plain recursion, one large frame, inside malloc, in a forked child, on a
+ *       thread of the executor; with guards of every kind; other faults go where they went before.
  * How:  children that overflow; their standard error and how they ended are looked at.
  * Shows: [async.req.overflow] [thread.proto.fault] [thread.inv.fault-chain] [span.inv.stack-guard]
  * ctest-not-under: address thread
