@@ -260,14 +260,17 @@ static struct emp_stack_shelf *shelf_claim(const struct emp_stack_manager *stack
     return emp_claim_take(&shelf->taken) ? shelf : NULL;
 }
 
-/* Puts slots on the warm list. */
-static void size_keep(struct emp_stack_size *size, const uint32_t *slots, uint32_t count)
+/* Puts slots on the warm list. Returns how many are there now. */
+static uint32_t size_keep(struct emp_stack_size *size, const uint32_t *slots, uint32_t count)
 {
     emp_mutex_lock(&emp_stack_lists);
     for (uint32_t i = 0; i < count; i++) {
         list_push(size, &size->warm, slots[i]);
     }
+    const uint32_t warm = size->warm.count;
+
     emp_mutex_unlock(&emp_stack_lists);
+    return warm;
 }
 
 /* Puts what a refill brought beside the one that is wanted on the shelf, or back on the list. */
@@ -284,7 +287,7 @@ static void shelf_fill(struct emp_stack_manager *stacks, unsigned number, const 
         emp_claim_give_back(&shelf->taken);
     }
     if (put < count) {
-        size_keep(&stacks->sizes[number], slots + put, count - put);
+        (void)size_keep(&stacks->sizes[number], slots + put, count - put);
     }
 }
 
@@ -374,11 +377,11 @@ static EMP_COLD void give_slow(struct emp_stack_manager *stacks, unsigned number
         }
         emp_claim_give_back(&shelf->taken);
     }
-    size_keep(size, slots, count);
+    const uint32_t warm = size_keep(size, slots, count);
     const uint32_t keep = (uint32_t)(stacks->policy.free_resident_max / RESIDENT_GUESS);
 
     /* Not one by one: what is purged here is a quarter, so that a steady state purges nothing. */
-    if (emp_unlikely(size->warm.count > keep)) {
+    if (emp_unlikely(warm > keep)) {
         (void)size_cool(size, keep - keep / 4);
     }
 }
@@ -411,7 +414,7 @@ static void size_clear_shelves(struct emp_stack_manager *stacks, struct emp_stac
             const uint32_t count = shelf->count;
 
             shelf->count = 0;
-            size_keep(size, shelf->slots, count);
+            (void)size_keep(size, shelf->slots, count);
             emp_claim_give_back(&shelf->taken);
         }
     }
