@@ -43,8 +43,7 @@ EMP_NOINLINE enum emp_status emp_alarm_start(struct emp_task *task, uint64_t dea
     if (alarm == NULL) {
         return EMP_ERR_NOMEM;
     }
-    alarm->timer.deadline_ns = deadline_ns;
-    alarm->timer.fire = alarm_fire;
+    alarm->timer = (struct emp_timer){.deadline_ns = deadline_ns, .fire = alarm_fire};
     alarm->parting = EMP_PARTING_BOTH;
     alarm->waker = emp_waker_clone(&waker);
     const enum emp_status status = scheduler->timer_start(scheduler, &alarm->timer);

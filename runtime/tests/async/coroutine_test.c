@@ -426,6 +426,70 @@ static void each_size_of_stack_holds_what_was_asked_for(void **state)
     }
 }
 
+/* A scheduler in front of the executor's, which looks at timers before they start. */
+static unsigned links_left; /* of timers that were started: not NULL */
+
+static void looking_submit(struct emp_scheduler *self, struct emp_task *task,
+                           enum emp_submit_reason why)
+{
+    struct emp_scheduler *const real = emp_executor_scheduler(executor);
+
+    (void)self;
+    real->submit(real, task, why);
+}
+
+static enum emp_status looking_timer_start(struct emp_scheduler *self, struct emp_timer *timer)
+{
+    struct emp_scheduler *const real = emp_executor_scheduler(executor);
+
+    (void)self;
+    for (unsigned i = 0; i < 3; i++) {
+        links_left += timer->link[i] != NULL;
+    }
+    noted.runs++;
+    return real->timer_start(real, timer);
+}
+
+static bool looking_timer_stop(struct emp_scheduler *self, struct emp_timer *timer)
+{
+    struct emp_scheduler *const real = emp_executor_scheduler(executor);
+
+    (void)self;
+    return real->timer_stop(real, timer);
+}
+
+static void wake_nobody(void *copy)
+{
+    (void)copy;
+}
+
+static void body_naps(void *args)
+{
+    (void)args;
+    noted.status[0] = emp_sleep_until(now_ns() + MS);
+}
+
+static void timer_of_a_used_object_has_no_links_before_its_start(void **state)
+{
+    static struct emp_scheduler looking = {looking_submit, looking_timer_start, looking_timer_stop};
+    static const struct emp_waker_calls calls = {.wake = wake_nobody};
+    struct emp_coroutine_spawn it = how(body_naps);
+    unsigned char ones[EMP_WAKER_INLINE_BYTES];
+    struct emp_waker waker;
+
+    (void)state;
+    links_left = 0;
+    memset(ones, 0xff, sizeof ones);
+    assert_int_equal(emp_waker_custom(pool, &calls, ones, sizeof ones, &waker), EMP_OK);
+    emp_waker_drop(&waker); /* the alarm gets the same object */
+    it.scheduler = &looking;
+    assert_int_equal(emp_coroutine_spawn(&it, NULL, NULL), EMP_OK);
+    run_until(EMP_EXECUTOR_UNTIL_DONE);
+    assert_int_equal(noted.status[0], EMP_OK);
+    assert_int_equal(noted.runs, 1);
+    assert_int_equal(links_left, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +504,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_that_nobody_can_wake_is_cancelled, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_sleep_lasts_as_long_as_it_should, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_sleep_is_ended_by_cancellation, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(timer_of_a_used_object_has_no_links_before_its_start,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_deadline_ends_a_wait_and_a_value_ends_a_deadline, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(pins_are_counted, set_up, tear_down),
