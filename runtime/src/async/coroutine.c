@@ -194,6 +194,10 @@ enum emp_status emp_await(struct emp_future *future, void *value, size_t capacit
         }
         (void)suspend(task);
     }
+    /* The future may live on: nothing of who waits no longer stays with it. */
+    const struct emp_waker waker = emp_task_waker(task);
+
+    (void)emp_future_forget(future, &waker);
     return EMP_ERR_CANCELLED;
 }
 

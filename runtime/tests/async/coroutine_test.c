@@ -322,6 +322,37 @@ static void a_deadline_ends_a_wait_and_a_value_ends_a_deadline(void **state)
     emp_promise_drop(future);
 }
 
+static void body_gives_up(void *args)
+{
+    struct emp_future *const future = *(struct emp_future **)args;
+
+    noted.status[0] = emp_await_until(future, NULL, 0, NULL, now_ns() + MS);
+    noted.status[1] = emp_await(future, NULL, 0, NULL);
+}
+
+/* A server awaits one future, its end, in every connection: what has ended must not stay there. */
+static void a_wait_that_was_given_up_leaves_nothing_in_a_future_that_lives_on(void **state)
+{
+    struct emp_future *const future = emp_future_new(pool);
+    struct emp_task *task = spawn(body_gives_up, &future, sizeof future);
+
+    (void)state;
+    while (noted.status[0] == EMP_OK) {
+        run_until(EMP_EXECUTOR_UNTIL_IDLE);
+    }
+    run_until(EMP_EXECUTOR_UNTIL_IDLE);
+    assert_int_equal(async_pool_in_use(pool, "waiter"), 1); /* of the second wait */
+    assert_true(emp_task_abort(task));
+    emp_task_release(task);
+    run_until(EMP_EXECUTOR_UNTIL_IDLE);
+    assert_int_equal(noted.status[0], EMP_ERR_TIMED_OUT);
+    assert_int_equal(noted.status[1], EMP_ERR_CANCELLED);
+    assert_int_equal(async_pool_in_use(pool, "waiter"), 0);
+    assert_int_equal(async_pool_in_use(pool, "task"), 0);
+    emp_future_drop(future);
+    emp_promise_drop(future);
+}
+
 static void body_pins(void *args)
 {
     (void)args;
@@ -442,6 +473,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_sleep_is_ended_by_cancellation, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_deadline_ends_a_wait_and_a_value_ends_a_deadline, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_wait_that_was_given_up_leaves_nothing_in_a_future_that_lives_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pins_are_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(waits_outside_of_a_coroutine_are_refused, set_up,
                                         tear_down),
