@@ -29,8 +29,11 @@
 #define EMP_STACK_DEFAULT 1u /* 64 KiB */
 #define EMP_SHELF_SLOTS   30u
 
-/* Bytes of the largest stack: 1 MiB without its guard, and the tools' note. */
-#define EMP_STACK_BYTES_MAX ((size_t)(960u << 10) - 1024u)
+/* What nobody may use of a stack: where it begins in its page, the tools' note, the first frames. */
+#define EMP_STACK_OVERHEAD 1280u
+
+/* Bytes of the largest stack: 1 MiB without its guard and the above. */
+#define EMP_STACK_BYTES_MAX ((size_t)(960u << 10) - EMP_STACK_OVERHEAD)
 
 /* Free stacks of one size near one processor. */
 struct emp_stack_shelf {

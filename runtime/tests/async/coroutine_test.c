@@ -457,6 +457,30 @@ static void each_size_of_stack_holds_what_was_asked_for(void **state)
     }
 }
 
+/* With the largest arguments, on stacks that begin at every offset in their page. */
+static void all_of_what_was_asked_for_is_there(void **state)
+{
+    static const size_t sizes[] = {12u << 10, 48u << 10, 192u << 10, 957u << 10};
+    size_t args[EMP_COROUTINE_ARGS_MAX / sizeof(size_t)] = {0};
+    unsigned runs = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 32 * sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct emp_coroutine_spawn it = how(body_uses_stack);
+
+        it.stack_bytes = sizes[i / 32];
+        it.args = args;
+        it.args_bytes = sizeof args;
+        args[0] = it.stack_bytes;
+        assert_int_equal(emp_coroutine_spawn(&it, NULL, NULL), EMP_OK);
+        runs += i % 32 == 31 ? 32 : 0;
+        if (i % 32 == 31) {
+            run_until(EMP_EXECUTOR_UNTIL_DONE);
+        }
+        assert_int_equal(noted.runs, runs);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -481,6 +505,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(spawns_that_say_nonsense_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_size_of_stack_holds_what_was_asked_for, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(all_of_what_was_asked_for_is_there, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
