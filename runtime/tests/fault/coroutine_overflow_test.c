@@ -257,6 +257,21 @@ static void signal_without_handler(void *arg)
     raise(SIGSEGV);
 }
 
+static void signal_that_is_ignored(void *arg)
+{
+    (void)arg;
+    (void)signal(SIGSEGV, SIG_IGN);
+    begin();
+    raise(SIGSEGV);
+}
+
+static void a_sent_signal_that_the_program_ignores_stays_ignored(void **state)
+{
+    (void)state;
+    misuse_run(signal_that_is_ignored, NULL);
+    assert_true(misuse_survived());
+}
+
 static void other_faults_go_where_they_went_before(void **state)
 {
     (void)state;
@@ -332,6 +347,7 @@ int main(void)
         cmocka_unit_test(an_overflow_in_a_forked_child_is_told),
         cmocka_unit_test(an_overflow_that_may_continue_ends_by_its_signal),
         cmocka_unit_test(other_faults_go_where_they_went_before),
+        cmocka_unit_test(a_sent_signal_that_the_program_ignores_stays_ignored),
         cmocka_unit_test(guards_of_other_kinds_tell_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
