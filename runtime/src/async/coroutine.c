@@ -71,8 +71,10 @@ static EMP_NOINLINE bool coroutine_unpark(struct emp_coroutine *coroutine, struc
         report_resume(coroutine);
         return false;
     }
-    if ((seen & EMP_STACK_BARE) != 0) {
-        (void)emp_stack_map_guard(&coroutine->stacks->sizes[coroutine->size].map, coroutine->slot);
+    if ((seen & EMP_STACK_BARE) != 0 &&
+        emp_stack_map_guard(&coroutine->stacks->sizes[coroutine->size].map, coroutine->slot) ==
+            EMP_STACK_GUARD_WORD) {
+        coroutine->checks_low = true;
     }
     emp_coroutine_restore(coroutine);
     return true;

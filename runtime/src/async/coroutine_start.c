@@ -13,6 +13,7 @@
 #include "async/object.h"
 #include "async/stack_site.h"
 #include "base/check.h"
+#include "base/compiler.h"
 #include "thread/switch.h"
 
 /* Arguments that have a block of their own. */
@@ -42,8 +43,10 @@ bool emp_coroutine_start(struct emp_coroutine *coroutine)
     }
     coroutine->slot = slot;
     coroutine->word = emp_stack_word(coroutine->stacks, coroutine->size, slot);
-    coroutine->checks_low =
-        coroutine->stacks->sizes[coroutine->size].map.kind != EMP_STACK_GUARD_LIGHT;
+    coroutine->checks_low = emp_stack_map_is_weak(&coroutine->stacks->sizes[coroutine->size].map);
+    if (emp_unlikely(coroutine->checks_low)) {
+        emp_stack_clear_word(coroutine->stacks, coroutine->size, slot);
+    }
     coroutine->saved = NULL;
     coroutine->saved_bytes = 0;
     if ((coroutine->flags & EMP_COROUTINE_MEASURED) != 0) {

@@ -116,6 +116,10 @@ bool emp_stack_is_pressed(const struct emp_stack_manager *stacks);
 EMP_COLD void emp_stack_check_word(const struct emp_stack_manager *stacks, unsigned size,
                                    uint32_t slot, const void *pointer);
 
+/* What the above looks at, before a coroutine that it will be asked of. */
+EMP_COLD void emp_stack_clear_word(const struct emp_stack_manager *stacks, unsigned size,
+                                   uint32_t slot);
+
 /* What the handler of faults asks: says all about an address in a guard of ours. False: it is not.
    */
 bool emp_stack_explain_fault(const void *address);

@@ -177,6 +177,11 @@ void emp_stack_check_word(const struct emp_stack_manager *stacks, unsigned size,
     }
 }
 
+void emp_stack_clear_word(const struct emp_stack_manager *stacks, unsigned size, uint32_t slot)
+{
+    memset(emp_stack_map_low(&stacks->sizes[size].map, slot), 0, LOW_WORDS * sizeof(uint64_t));
+}
+
 enum emp_status emp_coroutine_set_policy(struct emp_async_pool *pool,
                                          const struct emp_coroutine_policy *policy)
 {
