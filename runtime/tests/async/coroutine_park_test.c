@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "adapter/executor.h"
 #include "async/coroutine.h"
@@ -383,6 +384,44 @@ static void a_collector_finds_roots_on_stacks_and_in_copies(void **state)
     end_all(10);
 }
 
+/* Parks whatever sleeps, again and again. */
+static bool is_parking; /* atomic */
+
+static void *park_again_and_again(void *arg)
+{
+    (void)arg;
+    for (uint64_t now = 1; __atomic_load_n(&is_parking, __ATOMIC_ACQUIRE); now += IDLE_NS) {
+        (void)emp_coroutine_tick(pool, now);
+    }
+    return NULL;
+}
+
+/* A stack that is just being parked is asleep: a collector that missed it would free what it holds.
+ */
+static void a_collector_misses_no_stack_that_is_just_being_parked(void **state)
+{
+    pthread_t parker;
+
+    (void)state;
+    spawn(64);
+    __atomic_store_n(&is_parking, true, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_create(&parker, NULL, park_again_and_again, NULL), 0);
+    for (unsigned round = 0; round < 300; round++) {
+        for (unsigned i = 0; i < 64; i++) {
+            wake(&sleepers[i]);
+        }
+        run();
+        for (unsigned i = 0; i < 1000 && stats_now().parked < 64; i++) {
+            memset(&walk, 0, sizeof walk);
+            emp_stack_each(pool, visit, NULL);
+            assert_int_equal(walk.ranges, 64);
+        }
+    }
+    __atomic_store_n(&is_parking, false, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_join(parker, NULL), 0);
+    end_all(64);
+}
+
 static void write_to_parked(void *arg)
 {
     volatile uint64_t *local = NULL;
@@ -441,6 +480,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_idle_time_of_zero_parks_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_many_pages_park_without_a_tick, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_size_is_parked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_collector_misses_no_stack_that_is_just_being_parked,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_collector_finds_roots_on_stacks_and_in_copies, set_up,
                                         tear_down),
         cmocka_unit_test(a_write_to_a_parked_stack_is_told_by_debug_builds),
