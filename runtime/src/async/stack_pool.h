@@ -105,8 +105,11 @@ void emp_stack_give(struct emp_stack_manager *stacks, unsigned number, uint32_t 
 /* Gives back pages of free stacks that were not needed since the last call. Bytes given back. */
 size_t emp_stack_trim(struct emp_stack_manager *stacks, bool all);
 
-/* In a forked child: what other threads had claimed is free; stacks in their hands are lost. */
+/* In a forked child: what other threads had claimed is free; free stacks in their hands are lost. */
 void emp_stack_reset_in_child(struct emp_stack_manager *stacks);
+
+/* The part of the above for the stacks of coroutines, when a sweep or a walk went on. */
+void emp_stack_let_go_in_child(struct emp_stack_size *size);
 
 /* Whether free and sleeping stacks hold more pages than the policy allows. */
 bool emp_stack_is_pressed(const struct emp_stack_manager *stacks);
