@@ -52,7 +52,8 @@ void emp_coroutine_main(void *arg)
     if (EMP_ASAN || EMP_TSAN) {
         emp_fiber_leave(fiber_of(coroutine), true);
     }
-    coroutine_switch(coroutine);
+    /* A call: inlined, the switch would have this frame save every register for good. */
+    emp_switch_call(&coroutine->sp);
     emp_check(false);
 }
 
@@ -71,8 +72,10 @@ static EMP_NOINLINE bool coroutine_unpark(struct emp_coroutine *coroutine, struc
         report_resume(coroutine);
         return false;
     }
-    if ((seen & EMP_STACK_BARE) != 0) {
-        (void)emp_stack_map_guard(&coroutine->stacks->sizes[coroutine->size].map, coroutine->slot);
+    if ((seen & EMP_STACK_BARE) != 0 &&
+        emp_stack_map_guard(&coroutine->stacks->sizes[coroutine->size].map, coroutine->slot) ==
+            EMP_STACK_GUARD_WORD) {
+        coroutine->checks_low = true;
     }
     emp_coroutine_restore(coroutine);
     return true;
@@ -194,6 +197,10 @@ enum emp_status emp_await(struct emp_future *future, void *value, size_t capacit
         }
         (void)suspend(task);
     }
+    /* The future may live on: nothing of who waits no longer stays with it. */
+    const struct emp_waker waker = emp_task_waker(task);
+
+    (void)emp_future_forget(future, &waker);
     return EMP_ERR_CANCELLED;
 }
 

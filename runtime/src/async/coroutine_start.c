@@ -13,6 +13,7 @@
 #include "async/object.h"
 #include "async/stack_site.h"
 #include "base/check.h"
+#include "base/compiler.h"
 #include "thread/switch.h"
 
 /* Arguments that have a block of their own. */
@@ -42,8 +43,10 @@ bool emp_coroutine_start(struct emp_coroutine *coroutine)
     }
     coroutine->slot = slot;
     coroutine->word = emp_stack_word(coroutine->stacks, coroutine->size, slot);
-    coroutine->checks_low =
-        coroutine->stacks->sizes[coroutine->size].map.kind != EMP_STACK_GUARD_LIGHT;
+    coroutine->checks_low = emp_stack_map_is_weak(&coroutine->stacks->sizes[coroutine->size].map);
+    if (emp_unlikely(coroutine->checks_low)) {
+        emp_stack_clear_word(coroutine->stacks, coroutine->size, slot);
+    }
     coroutine->saved = NULL;
     coroutine->saved_bytes = 0;
     if ((coroutine->flags & EMP_COROUTINE_MEASURED) != 0) {
@@ -107,6 +110,14 @@ const struct emp_task_type emp_coroutine_type = {
     .drop = coroutine_drop,
 };
 
+/* Bytes of stack that a spawn asks for, arguments included; 0: as its site needed. */
+static size_t stack_wanted(const struct emp_coroutine_spawn *spawn)
+{
+    return spawn->stack_bytes == 0
+               ? 0
+               : spawn->stack_bytes + emp_align_up(spawn->args_bytes, 16) + EMP_STACK_OVERHEAD;
+}
+
 /* The first content of the control block; false: no memory for the arguments. */
 static bool coroutine_fill(struct emp_coroutine *coroutine, const struct emp_coroutine_spawn *spawn)
 {
@@ -115,7 +126,7 @@ static bool coroutine_fill(struct emp_coroutine *coroutine, const struct emp_cor
         .entry = spawn->entry,
         .args_bytes = (uint16_t)spawn->args_bytes,
         .pins = (spawn->flags & EMP_COROUTINE_PINNED) != 0,
-        .size = (uint8_t)emp_stack_site_size(spawn->site, spawn->stack_bytes),
+        .size = (uint8_t)emp_stack_site_size(spawn->site, stack_wanted(spawn)),
     };
     if (spawn->args_bytes > EMP_COROUTINE_INLINE_ARGS || spawn->abandon != NULL) {
         struct emp_coroutine_args_block *block =
@@ -145,7 +156,8 @@ enum emp_status emp_coroutine_spawn(const struct emp_coroutine_spawn *spawn,
         (spawn->flags & ~(uint32_t)EMP_COROUTINE_PINNED) != 0) {
         return EMP_ERR_INVALID;
     }
-    if (spawn->args_bytes > EMP_COROUTINE_ARGS_MAX || spawn->stack_bytes > EMP_STACK_BYTES_MAX) {
+    if (spawn->args_bytes > EMP_COROUTINE_ARGS_MAX || spawn->stack_bytes > EMP_STACK_BYTES_MAX ||
+        stack_wanted(spawn) > EMP_STACK_BYTES_MAX + EMP_STACK_OVERHEAD) {
         return EMP_ERR_TOO_BIG;
     }
     if (spawn->pool->stacks == NULL) {

@@ -109,6 +109,10 @@ static enum emp_status await_alarm(struct emp_future *future, const struct emp_a
         }
         status = is_late ? EMP_ERR_TIMED_OUT : emp_coroutine_suspend();
     }
+    /* The future may live on: nothing of who waits no longer stays with it. */
+    const struct emp_waker waker = emp_task_waker(task);
+
+    (void)emp_future_forget(future, &waker);
     return status;
 }
 

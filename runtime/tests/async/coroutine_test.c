@@ -322,6 +322,37 @@ static void a_deadline_ends_a_wait_and_a_value_ends_a_deadline(void **state)
     emp_promise_drop(future);
 }
 
+static void body_gives_up(void *args)
+{
+    struct emp_future *const future = *(struct emp_future **)args;
+
+    noted.status[0] = emp_await_until(future, NULL, 0, NULL, now_ns() + MS);
+    noted.status[1] = emp_await(future, NULL, 0, NULL);
+}
+
+/* A server awaits one future, its end, in every connection: what has ended must not stay there. */
+static void a_wait_that_was_given_up_leaves_nothing_in_a_future_that_lives_on(void **state)
+{
+    struct emp_future *const future = emp_future_new(pool);
+    struct emp_task *task = spawn(body_gives_up, &future, sizeof future);
+
+    (void)state;
+    while (noted.status[0] == EMP_OK) {
+        run_until(EMP_EXECUTOR_UNTIL_IDLE);
+    }
+    run_until(EMP_EXECUTOR_UNTIL_IDLE);
+    assert_int_equal(async_pool_in_use(pool, "waiter"), 1); /* of the second wait */
+    assert_true(emp_task_abort(task));
+    emp_task_release(task);
+    run_until(EMP_EXECUTOR_UNTIL_IDLE);
+    assert_int_equal(noted.status[0], EMP_ERR_TIMED_OUT);
+    assert_int_equal(noted.status[1], EMP_ERR_CANCELLED);
+    assert_int_equal(async_pool_in_use(pool, "waiter"), 0);
+    assert_int_equal(async_pool_in_use(pool, "task"), 0);
+    emp_future_drop(future);
+    emp_promise_drop(future);
+}
+
 static void body_pins(void *args)
 {
     (void)args;
@@ -490,6 +521,30 @@ static void timer_of_a_used_object_has_no_links_before_its_start(void **state)
     assert_int_equal(links_left, 0);
 }
 
+/* With the largest arguments, on stacks that begin at every offset in their page. */
+static void all_of_what_was_asked_for_is_there(void **state)
+{
+    static const size_t sizes[] = {12u << 10, 48u << 10, 192u << 10, 957u << 10};
+    size_t args[EMP_COROUTINE_ARGS_MAX / sizeof(size_t)] = {0};
+    unsigned runs = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 32 * sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct emp_coroutine_spawn it = how(body_uses_stack);
+
+        it.stack_bytes = sizes[i / 32];
+        it.args = args;
+        it.args_bytes = sizeof args;
+        args[0] = it.stack_bytes;
+        assert_int_equal(emp_coroutine_spawn(&it, NULL, NULL), EMP_OK);
+        runs += i % 32 == 31 ? 32 : 0;
+        if (i % 32 == 31) {
+            run_until(EMP_EXECUTOR_UNTIL_DONE);
+        }
+        assert_int_equal(noted.runs, runs);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -508,12 +563,15 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_deadline_ends_a_wait_and_a_value_ends_a_deadline, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_wait_that_was_given_up_leaves_nothing_in_a_future_that_lives_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pins_are_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(waits_outside_of_a_coroutine_are_refused, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(spawns_that_say_nonsense_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_size_of_stack_holds_what_was_asked_for, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(all_of_what_was_asked_for_is_there, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -257,6 +257,21 @@ static void signal_without_handler(void *arg)
     raise(SIGSEGV);
 }
 
+static void signal_that_is_ignored(void *arg)
+{
+    (void)arg;
+    (void)signal(SIGSEGV, SIG_IGN);
+    begin();
+    raise(SIGSEGV);
+}
+
+static void a_sent_signal_that_the_program_ignores_stays_ignored(void **state)
+{
+    (void)state;
+    misuse_run(signal_that_is_ignored, NULL);
+    assert_true(misuse_survived());
+}
+
 static void other_faults_go_where_they_went_before(void **state)
 {
     (void)state;
@@ -301,6 +316,25 @@ static void run_without_guards(void *arg)
     (void)emp_executor_run(executor, EMP_EXECUTOR_UNTIL_DONE);
 }
 
+/* The probe, two calls, is answered; when it comes to the first stack there is no memory. */
+static void run_without_the_guard_that_was_promised(void *arg)
+{
+    begin();
+    emp_os_fault_arm(EMP_OS_CALL_GUARD, 3, EMP_OS_FAULT_FROM_ON, ENOMEM);
+    spawn(*(void (**)(void *))arg, 0);
+    (void)emp_executor_run(executor, EMP_EXECUTOR_UNTIL_DONE);
+}
+
+static void a_guard_that_cannot_be_made_is_replaced_by_a_look(void **state)
+{
+    void (*body)(void *args) = body_stops_short;
+
+    (void)state;
+    misuse_run(run_without_the_guard_that_was_promised, &body);
+    misuse_assert_has(misuse_ending.text[0], "error E4101 stack overflow");
+    assert_true(misuse_aborted());
+}
+
 static void guards_of_other_kinds_tell_too(void **state)
 {
     void (*body)(void *args) = body_stops_short;
@@ -313,6 +347,12 @@ static void guards_of_other_kinds_tell_too(void **state)
 }
 
 #else
+
+static void a_guard_that_cannot_be_made_is_replaced_by_a_look(void **state)
+{
+    (void)state;
+    skip();
+}
 
 static void guards_of_other_kinds_tell_too(void **state)
 {
@@ -332,7 +372,9 @@ int main(void)
         cmocka_unit_test(an_overflow_in_a_forked_child_is_told),
         cmocka_unit_test(an_overflow_that_may_continue_ends_by_its_signal),
         cmocka_unit_test(other_faults_go_where_they_went_before),
+        cmocka_unit_test(a_sent_signal_that_the_program_ignores_stays_ignored),
         cmocka_unit_test(guards_of_other_kinds_tell_too),
+        cmocka_unit_test(a_guard_that_cannot_be_made_is_replaced_by_a_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,7 +58,7 @@ static void fault_pass_on(int number, siginfo_t *info, void *context)
         before->sa_sigaction(number, info, context);
     } else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN) {
         before->sa_handler(number);
-    } else {
+    } else if (before->sa_handler == SIG_DFL || info->si_code > 0) {
         const struct sigaction none = {.sa_handler = SIG_DFL};
 
         sigaction(number, &none, NULL);
@@ -67,6 +67,7 @@ static void fault_pass_on(int number, siginfo_t *info, void *context)
             raise(number);
         }
     }
+    /* What a process sends to a program that ignores it is over. */
 }
 
 static void on_fault(int number, siginfo_t *info, void *context)
