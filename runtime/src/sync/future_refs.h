@@ -14,8 +14,9 @@
  * Order table: future-refs: leaving releases what the holder did; the last of a side, and the last
  *   of all, acquires it.
  * Progress: retain and leave_last wait-free, leave lock-free. ABA: a count has no identity.
- * Does not promise: use without a reference; the end leaves 0, which a leave too many finds as long
- *   as the object is not used again, and then the process ends. 2^19 consumers and 2^11 producers are the most.
+ * Does not promise: use without a reference; the end leaves 0, which a leave too many finds as
+ *   long as the object is not used again, and then the process ends. 2^19 consumers and 2^11
+ *   producers are the most.
  * Threads: any. Design: [sync.proto.future-refs]
  */
 #ifndef EMP_SYNC_FUTURE_REFS_H

@@ -13,8 +13,8 @@
  *   and shows nothing.
  * Progress: wait-free. ABA: a count has no identity.
  * Does not promise: that a clone made by who holds none counts; the end leaves 0, which a release
- *   too many finds as long as the object is not used again, and then the process ends. More than 2^31 clones end the
- *   process.
+ *   too many finds as long as the object is not used again, and then the process ends. More than
+ *   2^31 clones end the process.
  * Threads: any. Design: [sync.proto.waker-refs]
  */
 #ifndef EMP_SYNC_WAKER_REFS_H
