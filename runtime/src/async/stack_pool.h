@@ -44,6 +44,8 @@ struct emp_stack_shelf {
 
 _Static_assert(sizeof(struct emp_stack_shelf) == 128, "a shelf is two lines, and nobody else's");
 
+struct emp_run_slots;
+
 /* A list of free slots through their words. */
 struct emp_stack_list {
     uint32_t head; /* slot + 1; 0: empty */
@@ -70,6 +72,7 @@ struct emp_stack_manager {
     const struct emp_async_pool *pool; /* const: where the objects of coroutines come from */
     struct emp_stack_size sizes[EMP_STACK_SIZES];
     struct emp_coroutine_policy policy; /* const but for emp_coroutine_set_policy */
+    struct emp_run_slots *run_slots;    /* atomic: run-slots. NULL: nobody asked for them yet */
     uint32_t shelves;                   /* per size; a power of two */
     uint32_t ticking;                   /* atomic: claim. one sweep at a time */
     uint64_t sweep_ns;                  /* the tick's: when the last sweep began */

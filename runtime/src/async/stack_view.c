@@ -9,12 +9,14 @@
 
 #include "async/coroutine_core.h"
 #include "async/object.h"
+#include "async/run_slots.h"
 #include "async/stack_process.h"
 #include "async/task_core.h"
 #include "base/check.h"
 #include "monitor/report.h"
 #include "sync/atomic.h"
 #include "sync/claim.h"
+#include "sync/run_slot.h"
 #include "thread/lifecycle.h"
 
 #define MANAGERS_MAX 32u
@@ -106,7 +108,14 @@ static const struct emp_spawn_site *site_of(uint64_t seen)
 {
     const enum emp_stack_state state = emp_stack_state_of(seen);
 
-    if (state != EMP_STACK_RUNS && state != EMP_STACK_SLEEPS) {
+    if (state == EMP_STACK_SHARED) {
+        const struct emp_run_slot *const slot = (const void *)(uintptr_t)(seen & EMP_STACK_OWNER);
+
+        seen = emp_run_slot_look(&slot->word);
+        if ((seen & EMP_RUN_SLOT_TAKEN) == 0) {
+            return NULL;
+        }
+    } else if (state != EMP_STACK_RUNS && state != EMP_STACK_SLEEPS) {
         return NULL;
     }
     const char *const body = (const char *)(uintptr_t)(seen & EMP_STACK_OWNER);
@@ -185,7 +194,8 @@ void emp_stack_clear_word(const struct emp_stack_manager *stacks, unsigned size,
 enum emp_status emp_coroutine_set_policy(struct emp_async_pool *pool,
                                          const struct emp_coroutine_policy *policy)
 {
-    if (pool == NULL || policy == NULL || pool->stacks == NULL || policy->parks_per_tick == 0) {
+    if (pool == NULL || policy == NULL || pool->stacks == NULL || policy->parks_per_tick == 0 ||
+        policy->run_slots > EMP_RUN_SLOTS_MAX) {
         return EMP_ERR_INVALID;
     }
     pool->stacks->policy = *policy;
@@ -236,6 +246,7 @@ enum emp_status emp_coroutine_get_stats(struct emp_async_pool *pool,
     out->parks = emp_load_relaxed(&pool->stacks->parks);
     out->unparks = emp_load_relaxed(&pool->stacks->unparks);
     out->park_refusals = emp_load_relaxed(&pool->stacks->refusals);
+    emp_run_slots_stats(pool->stacks, out);
     return EMP_OK;
 }
 
@@ -300,5 +311,6 @@ void emp_stack_each(struct emp_async_pool *pool,
             each_slot(size, slot, visit, arg);
         }
     }
+    emp_run_slots_each(pool->stacks, visit, arg);
     emp_claim_give_back(&stacks->ticking);
 }

@@ -1,7 +1,8 @@
 /*
  * What: a stack overflow is told in one report with code, bounds and spawn site, wherever it
  *       happens: in a plain recursion, one large frame, inside malloc, in a forked child, on a
- *       thread of the executor; with guards of every kind; other faults go where they went before.
+ *       thread of the executor, on a shared run slot; with guards of every kind; other faults go
+ *       where they went before.
  * How:  children that overflow; their standard error and how they ended are looked at.
  * Shows: [async.req.overflow] [thread.proto.fault] [thread.inv.fault-chain] [span.inv.stack-guard]
  * ctest-not-under: address thread
@@ -25,6 +26,7 @@
 
 #include "adapter/executor.h"
 #include "async/coroutine.h"
+#include "async/coroutine_memory.h"
 #include "core/advanced_memory_pool.h"
 #include "core/async_memory_pool.h"
 #include "os/os_fault.h"
@@ -40,18 +42,24 @@ static void begin(void)
     (void)emp_executor_create(1, &executor);
 }
 
-static void spawn(void (*entry)(void *args), size_t stack_bytes)
+static void spawn_with(void (*entry)(void *args), size_t stack_bytes, uint32_t flags)
 {
     struct emp_coroutine_spawn it = {
         .pool = pool,
         .scheduler = emp_executor_scheduler(executor),
         .entry = entry,
         .stack_bytes = stack_bytes,
+        .flags = flags,
         .site = EMP_SPAWN_SITE(),
     };
 
     spawn_line = it.site->line;
     (void)emp_coroutine_spawn(&it, NULL, NULL);
+}
+
+static void spawn(void (*entry)(void *args), size_t stack_bytes)
+{
+    spawn_with(entry, stack_bytes, 0);
 }
 
 static __attribute__((noinline)) int recurse(int depth)
@@ -178,6 +186,36 @@ static void run_body(void *arg)
     (void)emp_executor_run(executor, EMP_EXECUTOR_UNTIL_DONE);
 }
 
+static void body_yields(void *args)
+{
+    (void)args;
+    for (unsigned i = 0; i < 100; i++) {
+        (void)emp_yield();
+    }
+}
+
+/* Two on one slot: the one that runs over is named, not the one that is away. */
+static void run_body_on_a_run_slot(void *arg)
+{
+    void (*const body)(void *args) = *(void (**)(void *))arg;
+    struct emp_coroutine_spawn first = {
+        .entry = body_yields,
+        .flags = EMP_COROUTINE_SHARED,
+        .site = EMP_SPAWN_SITE(),
+    };
+    struct emp_coroutine_policy policy;
+
+    begin();
+    policy = emp_coroutine_get_policy(pool);
+    policy.run_slots = 1;
+    (void)emp_coroutine_set_policy(pool, &policy);
+    first.pool = pool;
+    first.scheduler = emp_executor_scheduler(executor);
+    (void)emp_coroutine_spawn(&first, NULL, NULL);
+    spawn_with(body, 0, EMP_COROUTINE_SHARED);
+    (void)emp_executor_run(executor, EMP_EXECUTOR_UNTIL_DONE);
+}
+
 static void run_body_on_threads(void *arg)
 {
     void (*const body)(void *args) = *(void (**)(void *))arg;
@@ -195,7 +233,7 @@ static void assert_told(unsigned report)
     misuse_assert_has(misuse_ending.text[report], "error E4101 stack overflow");
     misuse_assert_has(misuse_ending.text[report], "  spawned at:  ");
     misuse_assert_has(misuse_ending.text[report], "coroutine_overflow_test.c:");
-    misuse_assert_has(misuse_ending.text[report], " in spawn");
+    misuse_assert_has(misuse_ending.text[report], " in spawn_with");
     misuse_assert_has(misuse_ending.text[report], "  block bytes: ");
     misuse_assert_has(misuse_ending.text[report], "  used bytes:  ");
 }
@@ -251,6 +289,12 @@ static void an_overflow_on_a_thread_of_the_executor_is_told(void **state)
 {
     (void)state;
     check_body(body_runs_in_another_thread, run_body_on_threads);
+}
+
+static void an_overflow_on_a_run_slot_is_told_of_who_runs_there(void **state)
+{
+    (void)state;
+    check_body(body_runs_in_another_thread, run_body_on_a_run_slot);
 }
 
 static void an_overflow_in_a_forked_child_is_told(void **state)
@@ -443,6 +487,7 @@ int main(void)
         cmocka_unit_test(an_overflow_inside_malloc_is_told),
         cmocka_unit_test(a_signal_for_which_the_stack_has_no_room_is_told),
         cmocka_unit_test(a_wild_pointer_on_a_small_stack_is_no_overflow),
+        cmocka_unit_test(an_overflow_on_a_run_slot_is_told_of_who_runs_there),
         cmocka_unit_test(an_overflow_on_a_thread_of_the_executor_is_told),
         cmocka_unit_test(an_overflow_in_a_forked_child_is_told),
         cmocka_unit_test(an_overflow_that_may_continue_ends_by_its_signal),
