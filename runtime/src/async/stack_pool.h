@@ -29,7 +29,7 @@
 #define EMP_STACK_DEFAULT 1u /* 64 KiB */
 #define EMP_SHELF_SLOTS   30u
 
-/* What nobody may use of a stack: its begin in the page, the notes of tools, the first frames. */
+/* What nobody may use: where a stack begins in its page, the tools' note, the first frames. */
 #define EMP_STACK_OVERHEAD 1280u
 
 /* Bytes of the largest stack: 1 MiB without its guard and the above. */
@@ -108,7 +108,7 @@ void emp_stack_give(struct emp_stack_manager *stacks, unsigned number, uint32_t 
 /* Gives back pages of free stacks that were not needed since the last call. Bytes given back. */
 size_t emp_stack_trim(struct emp_stack_manager *stacks, bool all);
 
-/* In a forked child: what other threads claimed is free; free stacks in their hands are lost. */
+/* In a forked child: what others had claimed is free; free stacks in their hands are lost. */
 void emp_stack_reset_in_child(struct emp_stack_manager *stacks);
 
 /* The part of the above for the stacks of coroutines, when a sweep or a walk went on. */

@@ -7,7 +7,6 @@
  * Source:  POSIX sigaltstack; Linux man-pages sigaction(2), getauxval(3) AT_MINSIGSTKSZ.
  * Cost:    prepare: four system calls, once per thread.
  */
-#define _GNU_SOURCE
 #include "thread/fault.h"
 
 #include <errno.h>
@@ -19,15 +18,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/compiler.h"
 #include "sync/atomic.h"
+#include "thread/fault_context.h"
 #include "thread/thread_fault.h"
-
-#if EMP_ARCH_X86_64
-#include "thread/x86_64/fault_context.h"
-#else
-#include "thread/aarch64/fault_context.h"
-#endif
 
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
