@@ -387,6 +387,8 @@ enum emp_status emp_queue_create(struct emp_channel_large *large, uint32_t cells
     emp_mutex_init(&large->consumer.taker, EMP_RANK_TAKER);
     switch (large->channel.kind) {
     case EMP_CHANNEL_SPSC:
+        emp_pace_init(&large->producer.at.spsc.pace, cells);
+        emp_pace_init(&large->consumer.at.spsc.pace, cells);
         return EMP_OK;
     case EMP_CHANNEL_BOUNDED:
         large->mpmc = (struct emp_mpmc){
