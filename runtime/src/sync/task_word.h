@@ -8,7 +8,7 @@
  *            v                                                                               |
  *   idle --wake, abort: +1 or the waker's own reference--> notified --run (runner)--> running
  *    |                                                        ^                       |  |
- *    |                                                        +---- pend, was woken --+  |
+ *    |                                                        +- pend, woken; yield --+  |
  *    +--last reference: with CANCELLED, keeps it--> notified                             |
  *                              complete <--finish-- ending <--decide: ready or cancelled-+
  *   wake of notified or running: sets NOTIFIED; of ending or complete: nothing but the reference.
@@ -23,7 +23,8 @@
  * Order table: task-word: wake and abort release what their caller wrote, also when nothing
  *   changes, because the poll into which a wake merges reads it (tokio #7622); they acquire what
  *   the last run wrote before it went idle, because the queue link is written next. run acquires
- *   the wakes; pend releases the run; decide acquires the abort; each drop of a reference releases
+ *   the wakes; pend releases the run; yield acquires the wakes of those who
+ *   have left, its queue hands on the rest; decide acquires the abort; each drop of a reference releases
  *   the holder's accesses, and the last acquires them all before the object ends.
  * Progress: run, finish and drop are wait-free; a loop repeats only when another's step succeeded.
  * Does not promise: detection of a use after the end once the object is used again.
@@ -214,6 +215,29 @@ static inline enum emp_task_step emp_task_word_pend(uint64_t *word)
         /* order(task-word): release; what the run wrote, for the next one */
         if (emp_cas_release(word, &seen, next)) {
             return is_woken ? EMP_TASK_SUBMIT : EMP_TASK_NOTHING;
+        }
+    }
+}
+
+/* Ends a run that gives up its turn. SUBMIT: it is notified, with its reference; END: cancelled. */
+static inline enum emp_task_step emp_task_word_yield(uint64_t *word)
+{
+    for (;;) {
+        /* order(task-word): acquire; one reference: each waker is done, the queue hands it on */
+        uint64_t seen = emp_load_acquire(word);
+        const uint64_t next = (seen & ~(uint64_t)EMP_TASK_RUNNING) | EMP_TASK_NOTIFIED;
+
+        if (emp_unlikely((seen & (EMP_TASK_CANCELLED | EMP_TASK_STACKFUL)) == EMP_TASK_CANCELLED)) {
+            return EMP_TASK_END;
+        }
+        if (emp_likely(emp_task_refs(seen) == 1)) {
+            /* order(task-word): relaxed; nobody else holds the task; the queue hands it over */
+            emp_store_relaxed(word, next);
+            return EMP_TASK_SUBMIT;
+        }
+        /* order(task-word): relaxed; the runner submits it, and the queue passes on what it wrote */
+        if (emp_cas_relaxed(word, &seen, next)) {
+            return EMP_TASK_SUBMIT;
         }
     }
 }
