@@ -222,8 +222,7 @@ static void run(void)
         end_task(true);
         return;
     }
-    const enum emp_task_step step =
-        yields ? emp_task_word_yield(&task->word) : emp_task_word_pend(&task->word);
+    const enum emp_task_step step = emp_task_word_pend(&task->word, yields);
 
     if (step == EMP_TASK_SUBMIT) {
         submit();

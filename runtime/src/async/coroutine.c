@@ -52,7 +52,7 @@ void emp_coroutine_main(void *arg)
     if (EMP_ASAN || EMP_TSAN) {
         emp_fiber_leave(fiber_of(coroutine), true);
     }
-    /* The call, because a switch inlined here would have this frame save every register for ever. */
+    /* The call: a switch inlined here would have this frame save every register for ever. */
     emp_switch_call(&coroutine->sp);
     emp_check(false);
 }
