@@ -25,12 +25,16 @@
 struct emp_async_pool;
 
 /* What a poll says. */
-enum emp_poll { EMP_POLL_PENDING = 0, EMP_POLL_READY = 1 };
+enum emp_poll {
+    EMP_POLL_PENDING = 0,
+    EMP_POLL_READY = 1,
+    EMP_POLL_YIELD = 2 /* gives up its turn: is polled again behind the others, without a wake */
+};
 
 /* What emp_task_run says. */
 enum emp_run {
     EMP_RUN_PENDING = 0, /* waits for a wake */
-    EMP_RUN_AGAIN,       /* was woken meanwhile, and has been submitted again */
+    EMP_RUN_AGAIN,       /* gave up its turn or was woken meanwhile, and has been submitted again */
     EMP_RUN_DONE         /* complete or cancelled; the caller's reference is gone */
 };
 
