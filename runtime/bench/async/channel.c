@@ -179,6 +179,17 @@ static void channel_end(struct emp_channel *channel)
     emp_channel_receiver_release(channel);
 }
 
+/* Half a ring sent, then received, by one thread: the calls alone, with no line on its way. */
+static void alone_batch(void *context)
+{
+    const struct channel_bench *bench = context;
+
+    for (size_t done = 0; done < bench->items; done += CAPACITY / 2) {
+        send_all(bench, CAPACITY / 2);
+        async_require(receive_all(bench, CAPACITY / 2) == CAPACITY / 2, "elements were lost");
+    }
+}
+
 static void run_channel(struct async_run *run, const struct async_row *row)
 {
     static struct bench_samples samples;
@@ -197,6 +208,12 @@ static void run_channel(struct async_run *run, const struct async_row *row)
     }
     bench_emit(&run->bench, "per item", BENCH_NS_CALL, bench_samples_median(&samples));
     bench_emit(&run->bench, "fastest batch", BENCH_NS_CALL, samples.values[0]); /* sorted now */
+    if (bench.shape->kind == EMP_CHANNEL_SPSC) {
+        double calls =
+            2 * (double)((bench.items + CAPACITY / 2 - 1) / (CAPACITY / 2) * (CAPACITY / 2));
+
+        async_measure(run, "one thread, a side", calls, alone_batch, &bench);
+    }
     channel_end(bench.channel);
     async_pool_end(pool);
 }

@@ -54,8 +54,8 @@ static uint32_t spsc_cells[CELLS]; /* plain */
 static void spsc_before_wrap(void)
 {
     start();
-    spsc_producer = (struct emp_spsc_producer){UINT32_MAX, UINT32_MAX};
-    spsc_consumer = (struct emp_spsc_consumer){UINT32_MAX, UINT32_MAX};
+    spsc_producer = (struct emp_spsc_producer){UINT32_MAX, UINT32_MAX, {0}};
+    spsc_consumer = (struct emp_spsc_consumer){UINT32_MAX, UINT32_MAX, {0}};
     memset(spsc_cells, 0, sizeof spsc_cells);
 }
 

@@ -34,6 +34,7 @@ static bool said_true[SIGNALS];  /* plain: what abort returned */
 static bool told_to_look;        /* const: the end of the body looks at told[0] if cancelled */
 static uint32_t handed;          /* atomic: a clone that a poll handed out */
 static bool clones;              /* const: the first poll hands out a clone */
+static bool yields;              /* const: polls that miss a signal give up their turn */
 
 static void submit(void)
 {
@@ -70,6 +71,7 @@ static void set_up_of(uint64_t word, uint32_t signals)
     told_to_look = false;
     handed = 0;
     clones = false;
+    yields = false;
     for (unsigned i = 0; i < SIGNALS; i++) {
         signal[i] = 0;
         told[i] = 0;
@@ -152,6 +154,24 @@ static void set_up_clone_held(void)
     clones = true;
 }
 
+static void set_up_yields_1(void)
+{
+    set_up_queued_1();
+    yields = true;
+}
+
+static void set_up_yields_2(void)
+{
+    set_up_queued_2();
+    yields = true;
+}
+
+static void set_up_yields_stackful(void)
+{
+    set_up_stackful();
+    yields = true;
+}
+
 /* True when it has seen all that it waits for, or is a stack that is told to end. */
 static bool poll(void)
 {
@@ -202,7 +222,7 @@ static void run(void)
         end_task(true);
         return;
     }
-    const enum emp_task_step step = emp_task_word_pend(&task->word);
+    const enum emp_task_step step = emp_task_word_pend(&task->word, yields);
 
     if (step == EMP_TASK_SUBMIT) {
         submit();
@@ -457,6 +477,30 @@ const struct model_case protocol_task[] = {
      .set_up = set_up_clone_held,
      .thread = {runner_twice, wake_handed, drop},
      .finish = ready_once},
+    {.name = "task-word/yield",
+     .is_protocol = true,
+     .property = "a wake of a task that yields happens before a later poll",
+     .set_up = set_up_yields_1,
+     .thread = {value_0, runner_twice},
+     .finish = ready_once},
+    {.name = "task-word/yield-merged",
+     .is_protocol = true,
+     .property = "the same beside a wake by reference",
+     .set_up = set_up_yields_2,
+     .thread = {value_0, ref_1, runner},
+     .finish = ready_once},
+    {.name = "task-word/yield-abort",
+     .is_protocol = true,
+     .property = "a task that yields and is aborted ends without a further poll",
+     .set_up = set_up_yields_1,
+     .thread = {abort_0, runner_twice},
+     .finish = cancelled_once},
+    {.name = "task-word/yield-stack",
+     .is_protocol = true,
+     .property = "a stack that yields and is aborted is run once more, to be told",
+     .set_up = set_up_yields_stackful,
+     .thread = {abort_0, drop, runner_twice},
+     .finish = cancelled_once},
     {.name = "task-word/merged-and-again",
      .is_protocol = true,
      .property = "two wakers that keep their references, and a task that is run again and again",

@@ -206,33 +206,47 @@ void emp_channel_close(struct emp_channel *channel)
     }
 }
 
-enum emp_status emp_channel_try_send(struct emp_channel *channel, const void *value)
+/* All but a word into an SPSC channel with room; apart, so that the word needs no frame. */
+static EMP_NOINLINE enum emp_status try_send_slow(struct emp_channel *channel, const void *value)
 {
     size_t done = 0;
 
-    emp_assert(emp_channel_is_alive(channel));
-    if (emp_likely(channel->kind == EMP_CHANNEL_SPSC)) {
+    switch (channel->kind) {
+    case EMP_CHANNEL_SPSC:
         return emp_spsc_send_one(emp_channel_large(channel), value);
-    }
-    if (channel->kind == EMP_CHANNEL_COMPACT) {
+    case EMP_CHANNEL_COMPACT:
         /* Only read from when sending. */
         return emp_compact_try(channel, EMP_SENDING, (void *)(uintptr_t)value);
+    default:
+        return emp_queue_put(emp_channel_large(channel), value, 1, &done);
     }
-    return emp_queue_put(emp_channel_large(channel), value, 1, &done);
+}
+
+enum emp_status emp_channel_try_send(struct emp_channel *channel, const void *value)
+{
+    emp_assert(emp_channel_is_alive(channel));
+    return emp_likely(emp_spsc_send_word(channel, value)) ? EMP_OK : try_send_slow(channel, value);
+}
+
+/* All but a word of an SPSC channel that is known to be there. */
+static EMP_NOINLINE enum emp_status try_recv_slow(struct emp_channel *channel, void *value)
+{
+    size_t done = 0;
+
+    switch (channel->kind) {
+    case EMP_CHANNEL_SPSC:
+        return emp_spsc_recv_one(emp_channel_large(channel), value);
+    case EMP_CHANNEL_COMPACT:
+        return emp_compact_try(channel, EMP_RECEIVING, value);
+    default:
+        return emp_queue_take(emp_channel_large(channel), value, 1, &done);
+    }
 }
 
 enum emp_status emp_channel_try_recv(struct emp_channel *channel, void *value)
 {
-    size_t done = 0;
-
     emp_assert(emp_channel_is_alive(channel));
-    if (emp_likely(channel->kind == EMP_CHANNEL_SPSC)) {
-        return emp_spsc_recv_one(emp_channel_large(channel), value);
-    }
-    if (channel->kind == EMP_CHANNEL_COMPACT) {
-        return emp_compact_try(channel, EMP_RECEIVING, value);
-    }
-    return emp_queue_take(emp_channel_large(channel), value, 1, &done);
+    return emp_likely(emp_spsc_recv_word(channel, value)) ? EMP_OK : try_recv_slow(channel, value);
 }
 
 enum emp_status emp_channel_try_send_batch(struct emp_channel *channel, const void *values,

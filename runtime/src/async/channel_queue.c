@@ -116,7 +116,9 @@ static enum emp_status mpmc_take(struct emp_channel_large *large, char *values, 
     uint32_t got = emp_mpmc_claim_pop(&large->mpmc, wanted, &position);
 
     if (got == 0) {
-        return emp_mpmc_is_drained(&large->mpmc) ? EMP_ERR_CLOSED : EMP_ERR_AGAIN;
+        /* The tail is the producers' line: it is looked at only when there is a reason. */
+        return is_closed(large) && emp_mpmc_is_drained(&large->mpmc) ? EMP_ERR_CLOSED
+                                                                     : EMP_ERR_AGAIN;
     }
     for (uint32_t i = 0; i < got; i++, position += EMP_MPMC_STEP) {
         hand_out(large, values, i, emp_mpmc_cell(&large->mpmc, position)->item);
@@ -207,7 +209,10 @@ static enum emp_status blocks_take_turn(struct emp_channel_large *large, char *v
     if (ready != 0) {
         return EMP_OK;
     }
-    return emp_block_is_drained(&large->producer.at.last, cursor) ? EMP_ERR_CLOSED : EMP_ERR_AGAIN;
+    /* The tail is the producers' line: it is looked at only when there is a reason. */
+    return is_closed(large) && emp_block_is_drained(&large->producer.at.last, cursor)
+               ? EMP_ERR_CLOSED
+               : EMP_ERR_AGAIN;
 }
 
 /* ---- unbounded, messages in nodes ---- */
@@ -297,8 +302,10 @@ static enum emp_status nodes_take_turn(struct emp_channel_large *large, char *va
     if (got != 0) {
         return EMP_OK;
     }
-    return emp_node_is_drained(&large->producer.at.last, large->consumer.at.head) ? EMP_ERR_CLOSED
-                                                                                  : EMP_ERR_AGAIN;
+    return is_closed(large) &&
+                   emp_node_is_drained(&large->producer.at.last, large->consumer.at.head)
+               ? EMP_ERR_CLOSED
+               : EMP_ERR_AGAIN;
 }
 
 /* ---- unbounded, either ---- */
@@ -387,6 +394,8 @@ enum emp_status emp_queue_create(struct emp_channel_large *large, uint32_t cells
     emp_mutex_init(&large->consumer.taker, EMP_RANK_TAKER);
     switch (large->channel.kind) {
     case EMP_CHANNEL_SPSC:
+        emp_pace_init(&large->producer.at.spsc.pace, cells);
+        emp_pace_init(&large->consumer.at.spsc.pace, cells);
         return EMP_OK;
     case EMP_CHANNEL_BOUNDED:
         large->mpmc = (struct emp_mpmc){

@@ -36,27 +36,23 @@ void emp_coroutine_main(void *arg)
     if (EMP_ASAN || EMP_TSAN) {
         emp_fiber_leave(emp_coroutine_fiber(coroutine), true);
     }
-    emp_coroutine_switch(coroutine);
+    /* A call: inlined, the switch would have this frame save every register for good. */
+    emp_switch_call(&coroutine->sp);
     emp_check(false);
 }
 
-/* What a wake found but a stack as it was left. False: not now; *poll says what to answer. */
-static EMP_NOINLINE bool coroutine_unpark(struct emp_coroutine *coroutine, struct emp_task *task,
+/* What a wake found but a stack as it was left. False: a misuse, nothing was done. */
+static EMP_NOINLINE bool coroutine_unpark(struct emp_coroutine *coroutine,
                                           enum emp_stack_wake found, uint64_t seen)
 {
-    if (found == EMP_STACK_TRY_AGAIN) {
-        const struct emp_waker waker = emp_task_waker(task);
-
-        /* A parker has it for some microseconds; the turn comes again behind the others. */
-        emp_waker_wake_by_ref(&waker);
-        return false;
-    }
     if (found == EMP_STACK_WRONG) {
         report_resume(coroutine);
         return false;
     }
-    if ((seen & EMP_STACK_BARE) != 0) {
-        (void)emp_stack_map_guard(&coroutine->stacks->sizes[coroutine->size].map, coroutine->slot);
+    if ((seen & EMP_STACK_BARE) != 0 &&
+        emp_stack_map_guard(&coroutine->stacks->sizes[coroutine->size].map, coroutine->slot) ==
+            EMP_STACK_GUARD_WORD) {
+        coroutine->checks_low = true;
     }
     emp_coroutine_restore(coroutine);
     return true;
@@ -76,8 +72,11 @@ enum emp_poll emp_coroutine_poll(struct emp_task *task, void *body)
         uint64_t seen = 0;
         const enum emp_stack_wake found = emp_stack_word_wake(coroutine->word, &seen);
 
-        if (emp_unlikely(found != EMP_STACK_WOKE) &&
-            !coroutine_unpark(coroutine, task, found, seen)) {
+        if (emp_unlikely(found == EMP_STACK_TRY_AGAIN)) {
+            /* A parker has it for some microseconds; the turn comes again behind the others. */
+            return EMP_POLL_YIELD;
+        }
+        if (emp_unlikely(found != EMP_STACK_WOKE) && !coroutine_unpark(coroutine, found, seen)) {
             return EMP_POLL_PENDING;
         }
     }
@@ -88,8 +87,12 @@ enum emp_poll emp_coroutine_poll(struct emp_task *task, void *body)
     if (emp_unlikely(coroutine->checks_low)) {
         emp_stack_check_word(coroutine->stacks, coroutine->size, coroutine->slot, coroutine->sp);
     }
+    const bool yields = (coroutine->flags & EMP_COROUTINE_YIELDS) != 0;
+
+    coroutine->flags &= (uint8_t)~EMP_COROUTINE_YIELDS;
+    /* One that yields sleeps too: who looks at the stacks finds what of it is live. */
     emp_stack_word_sleep(coroutine->word, (uint64_t)(uintptr_t)coroutine);
-    return EMP_POLL_PENDING;
+    return yields ? EMP_POLL_YIELD : EMP_POLL_PENDING;
 }
 
 /* The task of the coroutine that calls; NULL: the caller is none. */
@@ -141,9 +144,9 @@ enum emp_status emp_yield(void)
     if (task == NULL) {
         return EMP_ERR_STATE;
     }
-    const struct emp_waker waker = emp_task_waker(task);
+    struct emp_coroutine *const coroutine = task->body;
 
-    emp_waker_wake_by_ref(&waker);
+    coroutine->flags |= EMP_COROUTINE_YIELDS;
     return suspend(task);
 }
 
@@ -163,6 +166,10 @@ enum emp_status emp_await(struct emp_future *future, void *value, size_t capacit
         }
         (void)suspend(task);
     }
+    /* The future may live on: nothing of who waits no longer stays with it. */
+    const struct emp_waker waker = emp_task_waker(task);
+
+    (void)emp_future_forget(future, &waker);
     return EMP_ERR_CANCELLED;
 }
 

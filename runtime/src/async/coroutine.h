@@ -35,7 +35,7 @@ struct emp_coroutine_spawn {
     void (*abandon)(void *args); /* called instead of entry when no stack can be had; may be NULL */
     const void *args;            /* copied; NULL with 0 bytes */
     size_t args_bytes;           /* 0..EMP_COROUTINE_ARGS_MAX */
-    size_t stack_bytes;          /* what it needs at most, up to 960 KiB; 0: as its site needed */
+    size_t stack_bytes;          /* what it needs at most, up to 957 KiB; 0: as its site needed */
     uint32_t flags;              /* enum emp_coroutine_flag */
     struct emp_spawn_site *site; /* may be NULL; named in reports */
 };

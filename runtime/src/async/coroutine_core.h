@@ -27,9 +27,10 @@ enum emp_coroutine_state {
 
 /* What is known of the stack, besides. */
 enum emp_coroutine_note {
-    EMP_COROUTINE_MEASURED = 1,  /* it was purged at the start: its pages tell the need */
-    EMP_COROUTINE_PURGED = 2,    /* while parked: its pages went, so it must read as zero */
-    EMP_COROUTINE_UNPINNABLE = 4 /* made with EMP_COROUTINE_SHARED */
+    EMP_COROUTINE_MEASURED = 1,   /* it was purged at the start: its pages tell the need */
+    EMP_COROUTINE_PURGED = 2,     /* while parked: its pages went, so it must read as zero */
+    EMP_COROUTINE_UNPINNABLE = 4, /* made with EMP_COROUTINE_SHARED */
+    EMP_COROUTINE_YIELDS = 8      /* gives up its turn; the coroutine's, until the runner is back */
 };
 
 struct emp_coroutine {

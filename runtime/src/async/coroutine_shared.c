@@ -32,12 +32,9 @@ static enum emp_poll shared_poll(struct emp_task *task, void *body)
                                  ? emp_run_slots_enter(coroutine)
                                  : shared_start(coroutine);
 
+    (void)task;
     if (emp_unlikely(!is_on_stack)) {
-        const struct emp_waker waker = emp_task_waker(task);
-
-        /* Its turn comes again behind the others, whoever has the slot among them. */
-        emp_waker_wake_by_ref(&waker);
-        return EMP_POLL_PENDING;
+        return EMP_POLL_YIELD; /* behind the others, whoever has the slot among them */
     }
     emp_coroutine_enter(coroutine);
     if (emp_unlikely(coroutine->state == EMP_COROUTINE_RETURNED)) {
@@ -46,8 +43,11 @@ static enum emp_poll shared_poll(struct emp_task *task, void *body)
     if (emp_unlikely(coroutine->checks_low)) {
         emp_stack_check_word(coroutine->stacks, coroutine->size, coroutine->slot, coroutine->sp);
     }
+    const bool yields = (coroutine->flags & EMP_COROUTINE_YIELDS) != 0;
+
+    coroutine->flags &= (uint8_t)~EMP_COROUTINE_YIELDS;
     emp_run_slot_put(&emp_run_slots_home(coroutine)->word, (uint64_t)(uintptr_t)coroutine);
-    return EMP_POLL_PENDING;
+    return yields ? EMP_POLL_YIELD : EMP_POLL_PENDING;
 }
 
 static void shared_drop(void *body)

@@ -14,6 +14,7 @@
 #include "async/run_slots.h"
 #include "async/stack_site.h"
 #include "base/check.h"
+#include "base/compiler.h"
 #include "thread/switch.h"
 
 /* Arguments that have a block of their own. */
@@ -35,8 +36,10 @@ void emp_coroutine_begin(struct emp_coroutine *coroutine, uint32_t slot)
     }
     coroutine->slot = slot;
     coroutine->word = NULL;
-    coroutine->checks_low =
-        coroutine->stacks->sizes[coroutine->size].map.kind != EMP_STACK_GUARD_LIGHT;
+    coroutine->checks_low = emp_stack_map_is_weak(&coroutine->stacks->sizes[coroutine->size].map);
+    if (emp_unlikely(coroutine->checks_low)) {
+        emp_stack_clear_word(coroutine->stacks, coroutine->size, slot);
+    }
     coroutine->saved = NULL;
     coroutine->saved_bytes = 0;
     if ((coroutine->flags & EMP_COROUTINE_MEASURED) != 0) {
@@ -120,6 +123,14 @@ const struct emp_task_type emp_coroutine_type = {
     .drop = coroutine_drop,
 };
 
+/* Bytes of stack that a spawn asks for, arguments included; 0: as its site needed. */
+static size_t stack_wanted(const struct emp_coroutine_spawn *spawn)
+{
+    return spawn->stack_bytes == 0
+               ? 0
+               : spawn->stack_bytes + emp_align_up(spawn->args_bytes, 16) + EMP_STACK_OVERHEAD;
+}
+
 /* The first content of the control block; false: no memory for the arguments. */
 static bool coroutine_fill(struct emp_coroutine *coroutine, const struct emp_coroutine_spawn *spawn)
 {
@@ -130,7 +141,7 @@ static bool coroutine_fill(struct emp_coroutine *coroutine, const struct emp_cor
         .pins = (spawn->flags & EMP_COROUTINE_PINNED) != 0,
         .size = (uint8_t)((spawn->flags & EMP_COROUTINE_SHARED) != 0
                               ? EMP_RUN_SLOT_SIZE
-                              : emp_stack_site_size(spawn->site, spawn->stack_bytes)),
+                              : emp_stack_site_size(spawn->site, stack_wanted(spawn))),
         .flags = (spawn->flags & EMP_COROUTINE_SHARED) != 0 ? EMP_COROUTINE_UNPINNABLE : 0,
     };
     if (spawn->args_bytes > EMP_COROUTINE_INLINE_ARGS || spawn->abandon != NULL) {
@@ -162,7 +173,8 @@ static enum emp_status spawn_check(const struct emp_coroutine_spawn *spawn)
         (spawn->flags & ~(uint32_t)(EMP_COROUTINE_PINNED | EMP_COROUTINE_SHARED)) != 0) {
         return EMP_ERR_INVALID;
     }
-    if (spawn->args_bytes > EMP_COROUTINE_ARGS_MAX || spawn->stack_bytes > bytes_max) {
+    if (spawn->args_bytes > EMP_COROUTINE_ARGS_MAX || spawn->stack_bytes > bytes_max ||
+        stack_wanted(spawn) > bytes_max + EMP_STACK_OVERHEAD) {
         return EMP_ERR_TOO_BIG;
     }
     if (spawn->pool->stacks == NULL || (is_shared && (spawn->flags & EMP_COROUTINE_PINNED) != 0)) {

@@ -454,16 +454,34 @@ size_t emp_stack_trim(struct emp_stack_manager *stacks, bool all)
     return given;
 }
 
+/* A shelf whose holder is gone may name a stack that is in use: nothing is taken from it. */
+static void size_reset_in_child(struct emp_stack_size *size, uint32_t shelves)
+{
+    for (uint32_t at = 0; at < shelves; at++) {
+        struct emp_stack_shelf *const shelf = &size->shelves[at];
+
+        if (!emp_claim_take(&shelf->taken)) {
+            shelf->count = 0;
+        }
+        emp_claim_reset_in_child(&shelf->taken);
+    }
+}
+
 void emp_stack_reset_in_child(struct emp_stack_manager *stacks)
 {
+    const bool was_swept = !emp_claim_take(&stacks->ticking);
+
     emp_claim_reset_in_child(&stacks->ticking);
     /* order(run-slots): relaxed; the child has one thread */
     emp_run_slots_reset_in_child(emp_load_relaxed(&stacks->run_slots));
     for (unsigned i = 0; i < EMP_STACK_SIZES; i++) {
         struct emp_stack_size *const size = &stacks->sizes[i];
 
-        for (uint32_t at = 0; size->is_open != 0 && at < stacks->shelves; at++) {
-            emp_claim_reset_in_child(&size->shelves[at].taken);
+        if (size->is_open != 0) {
+            size_reset_in_child(size, stacks->shelves);
+        }
+        if (size->is_open != 0 && was_swept) {
+            emp_stack_let_go_in_child(size);
         }
     }
 }

@@ -95,7 +95,7 @@ enum emp_run emp_task_run(struct emp_task *task)
     if (poll == EMP_POLL_READY) {
         return task_end(task, true);
     }
-    switch (emp_task_word_pend(&task->state)) {
+    switch (emp_task_word_pend(&task->state, poll == EMP_POLL_YIELD)) {
     case EMP_TASK_NOTHING:
         return EMP_RUN_PENDING;
     case EMP_TASK_SUBMIT:

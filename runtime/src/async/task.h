@@ -25,12 +25,16 @@
 struct emp_async_pool;
 
 /* What a poll says. */
-enum emp_poll { EMP_POLL_PENDING = 0, EMP_POLL_READY = 1 };
+enum emp_poll {
+    EMP_POLL_PENDING = 0,
+    EMP_POLL_READY = 1,
+    EMP_POLL_YIELD = 2 /* gives up its turn: is polled again behind the others, without a wake */
+};
 
 /* What emp_task_run says. */
 enum emp_run {
     EMP_RUN_PENDING = 0, /* waits for a wake */
-    EMP_RUN_AGAIN,       /* was woken meanwhile, and has been submitted again */
+    EMP_RUN_AGAIN,       /* gave up its turn or was woken meanwhile, and has been submitted again */
     EMP_RUN_DONE         /* complete or cancelled; the caller's reference is gone */
 };
 
@@ -75,16 +79,15 @@ struct emp_spawn {
 
 /* The header. Schedulers may use next, between submit and run; all else is the library's. */
 struct emp_task {
-    uint64_t state;                   /* flags, status, references */
+    uint64_t state;                   /* flags, references */
     const struct emp_task_type *type; /* const */
     struct emp_task *next;            /* owned by whoever was given the task by submit */
     struct emp_scheduler *scheduler;  /* const */
     void *body;                       /* in the object, or a block of its own */
     uint64_t id;                      /* 0: none was asked for */
     struct emp_future *result;        /* the join side; NULL: nobody asked */
-    uint32_t worker_hint;             /* the scheduler's */
-    uint16_t site;                    /* spawn site */
-    uint16_t kind;                    /* the library's */
+    uint16_t site;                    /* number of the spawn site, 0: unknown */
+    uint16_t kind;                    /* the library's; behind it four bytes are free */
 };
 
 EMP_EXTERN_C_BEGIN

@@ -38,6 +38,7 @@
 
 #include "base/check.h"
 #include "sync/atomic.h"
+#include "sync/pace.h"
 
 #ifndef EMP_BLOCK_SLOTS
 #define EMP_BLOCK_SLOTS 56u /* the model checker has blocks of 2 */
@@ -59,7 +60,9 @@ _Static_assert(2 * EMP_BLOCK_SLOTS + 1 < EMP_BLOCK_ALIGN, "slots and flag fit be
 /* What the consumer knows; the owner keeps it on a line of its own. */
 struct emp_block_cursor {
     struct emp_block *block;
-    uint32_t taken; /* slots of it */
+    uint32_t taken;       /* slots of it */
+    uint32_t seen;        /* slots of it that were ready at the last look */
+    struct emp_pace pace; /* of the looks */
 };
 
 /* Why a claim got nothing. */
@@ -92,7 +95,9 @@ static inline void emp_block_start(uintptr_t *tail, struct emp_block_cursor *cur
 {
     emp_check(((uintptr_t)block & (EMP_BLOCK_ALIGN - 1)) == 0);
     *tail = (uintptr_t)block;
-    *cursor = (struct emp_block_cursor){block, 0};
+    *cursor = (struct emp_block_cursor){.block = block};
+    /* The longest pause: what comes within it is less than a block. */
+    emp_pace_init(&cursor->pace, 4 * EMP_PACE_FEW);
 }
 
 /* Producer: up to `wanted` slots of one block, from *first on; *count of them. */
@@ -156,6 +161,24 @@ static inline void emp_block_close(uintptr_t *tail)
     (void)emp_fetch_or_release(tail, EMP_BLOCK_CLOSED);
 }
 
+/* Consumer: looks how many words of its block lie ready in a row. */
+static inline void emp_block_look(struct emp_block_cursor *cursor)
+{
+    const uint32_t before = cursor->seen;
+
+    emp_pace_wait(&cursor->pace);
+    while (cursor->seen < EMP_BLOCK_SLOTS) {
+        /* order(block-ready): acquire; the word that was published */
+        if (emp_load_acquire(&cursor->block->ready[cursor->seen]) == 0) {
+            break;
+        }
+        cursor->seen++;
+    }
+    /* To the end of a block is enough. */
+    emp_pace_learn(&cursor->pace,
+                   cursor->seen == EMP_BLOCK_SLOTS ? UINT32_MAX : cursor->seen - before);
+}
+
 /*
  * Consumer: how many words, at most `wanted`, lie ready in one block from the cursor on. A block
  * that was left behind is stored in *retired; the caller gives it back or keeps it.
@@ -163,8 +186,6 @@ static inline void emp_block_close(uintptr_t *tail)
 static inline uint32_t emp_block_ready(struct emp_block_cursor *cursor, uint32_t wanted,
                                        struct emp_block **retired)
 {
-    uint32_t count = 0;
-
     if (cursor->taken == EMP_BLOCK_SLOTS) {
         /* order(block-next): acquire; the block as its grower cleared it */
         struct emp_block *next = emp_load_acquire(&cursor->block->next);
@@ -173,16 +194,16 @@ static inline uint32_t emp_block_ready(struct emp_block_cursor *cursor, uint32_t
             return 0;
         }
         *retired = cursor->block;
-        *cursor = (struct emp_block_cursor){next, 0};
+        cursor->block = next;
+        cursor->taken = 0;
+        cursor->seen = 0;
     }
-    while (count < wanted && cursor->taken + count < EMP_BLOCK_SLOTS) {
-        /* order(block-ready): acquire; the word that was published */
-        if (emp_load_acquire(&cursor->block->ready[cursor->taken + count]) == 0) {
-            break;
-        }
-        count++;
+    if (cursor->seen - cursor->taken < wanted && cursor->seen < EMP_BLOCK_SLOTS) {
+        emp_block_look(cursor);
     }
-    return count;
+    const uint32_t ready = cursor->seen - cursor->taken;
+
+    return ready < wanted ? ready : wanted;
 }
 
 /* Consumer: whether the next word is there; changes nothing. */

@@ -8,7 +8,7 @@
  *            v                                                                               |
  *   idle --wake, abort: +1 or the waker's own reference--> notified --run (runner)--> running
  *    |                                                        ^                       |  |
- *    |                                                        +---- pend, was woken --+  |
+ *    |                                                        +- pend: woken, yields -+  |
  *    +--last reference: with CANCELLED, keeps it--> notified                             |
  *                              complete <--finish-- ending <--decide: ready or cancelled-+
  *   wake of notified or running: sets NOTIFIED; of ending or complete: nothing but the reference.
@@ -23,8 +23,9 @@
  * Order table: task-word: wake and abort release what their caller wrote, also when nothing
  *   changes, because the poll into which a wake merges reads it (tokio #7622); they acquire what
  *   the last run wrote before it went idle, because the queue link is written next. run acquires
- *   the wakes; pend releases the run; decide acquires the abort; each drop of a reference releases
- *   the holder's accesses, and the last acquires them all before the object ends.
+ *   the wakes; pend releases the run, and acquires the wakes of those who have left; decide
+ *   acquires the abort; each drop of a reference releases the holder's accesses, and the last
+ *   acquires them all before the object ends.
  * Progress: run, finish and drop are wait-free; a loop repeats only when another's step succeeded.
  * Does not promise: detection of a use after the end once the object is used again.
  * Threads: any. Design: [sync.proto.task-word] [async.proto.task]
@@ -39,22 +40,16 @@
 #include "base/compiler.h"
 #include "sync/atomic.h"
 
-/* 63-16: references | 15-8: status of the user | 7-0: flags */
-#define EMP_TASK_RUNNING       0x01u /* with a runner */
-#define EMP_TASK_COMPLETE      0x02u /* decided how it ends; with RUNNING: ending */
-#define EMP_TASK_NOTIFIED      0x04u /* woken since it began to run; in a queue unless running */
-#define EMP_TASK_JOIN_INTEREST 0x08u /* somebody asked for the result; const */
-#define EMP_TASK_CANCELLED     0x10u /* is to end without a result */
-#define EMP_TASK_BODY_SPLIT    0x20u /* the body is a block of its own; const */
-#define EMP_TASK_STACKFUL      0x40u /* told of its cancellation by a last run; const */
-#define EMP_TASK_PINNED        0x80u /* runs on the worker of its hint only; const */
-#define EMP_TASK_CONST \
-    (EMP_TASK_JOIN_INTEREST | EMP_TASK_BODY_SPLIT | EMP_TASK_STACKFUL | EMP_TASK_PINNED)
-#define EMP_TASK_STATUS_SHIFT 8u
-#define EMP_TASK_STATUS       0xff00u
-#define EMP_TASK_REF_SHIFT    16u
-#define EMP_TASK_REF          ((uint64_t)1 << EMP_TASK_REF_SHIFT)
-#define EMP_TASK_REFS_MAX     ((uint64_t)1 << 47) /* more is a leak in a loop */
+/* 63-8: references | 7-0: flags */
+#define EMP_TASK_RUNNING    0x01u /* with a runner */
+#define EMP_TASK_COMPLETE   0x02u /* decided how it ends; with RUNNING: ending */
+#define EMP_TASK_NOTIFIED   0x04u /* woken since it began to run; in a queue unless running */
+#define EMP_TASK_CANCELLED  0x08u /* is to end without a result */
+#define EMP_TASK_BODY_SPLIT 0x10u /* the body is a block of its own; const */
+#define EMP_TASK_STACKFUL   0x20u /* told of its cancellation by a last run; const */
+#define EMP_TASK_REF_SHIFT  8u
+#define EMP_TASK_REF        ((uint64_t)1 << EMP_TASK_REF_SHIFT)
+#define EMP_TASK_REFS_MAX   ((uint64_t)1 << 55) /* more is a leak in a loop */
 
 /* What a step leaves to its caller. */
 enum emp_task_step {
@@ -186,30 +181,30 @@ static inline uint64_t emp_task_word_run(uint64_t *word)
 }
 
 /*
- * Ends a run that is pending. NOTHING: the task is idle and may be gone; SUBMIT: it was woken, or a
- * stack must be told that nobody is left who could wake it; END: it was cancelled, or nobody is.
+ * Ends a run that is pending, or yields its turn. NOTHING: the task is idle and may be gone;
+ * SUBMIT: it yields or was woken, or a stack must be told that nobody is left who could wake it;
+ * END: it was cancelled, or nobody is.
  */
-static inline enum emp_task_step emp_task_word_pend(uint64_t *word)
+static inline enum emp_task_step emp_task_word_pend(uint64_t *word, bool yields)
 {
-    /* order(task-word): relaxed; the compare-and-swap decides */
-    uint64_t seen = emp_load_relaxed(word);
-
     for (;;) {
-        const bool is_woken = (seen & EMP_TASK_NOTIFIED) != 0;
+        /* order(task-word): acquire; one reference: each waker is done, the queue hands it on */
+        uint64_t seen = emp_load_acquire(word);
+        const uint64_t fate = seen & (EMP_TASK_CANCELLED | EMP_TASK_STACKFUL);
+        const bool is_woken = yields || (seen & EMP_TASK_NOTIFIED) != 0;
+        const bool is_left = !is_woken && emp_task_refs(seen) == 1;
 
-        if ((seen & (EMP_TASK_CANCELLED | EMP_TASK_STACKFUL)) == EMP_TASK_CANCELLED) {
+        if (fate == EMP_TASK_CANCELLED || (is_left && fate != EMP_TASK_STACKFUL)) {
             return EMP_TASK_END;
         }
-        if (!is_woken && emp_task_refs(seen) == 1) {
-            if ((seen & (EMP_TASK_CANCELLED | EMP_TASK_STACKFUL)) != EMP_TASK_STACKFUL) {
-                return EMP_TASK_END;
-            }
+        if (emp_task_refs(seen) == 1) {
             /* order(task-word): relaxed; nobody else holds the task; the queue hands it over */
-            emp_store_relaxed(word,
-                              (seen ^ EMP_TASK_RUNNING) | EMP_TASK_NOTIFIED | EMP_TASK_CANCELLED);
+            emp_store_relaxed(word, (seen ^ EMP_TASK_RUNNING) | EMP_TASK_NOTIFIED |
+                                        (is_left ? EMP_TASK_CANCELLED : 0));
             return EMP_TASK_SUBMIT;
         }
-        const uint64_t next = seen - EMP_TASK_RUNNING - (is_woken ? 0 : EMP_TASK_REF);
+        const uint64_t next = is_woken ? (seen ^ EMP_TASK_RUNNING) | EMP_TASK_NOTIFIED
+                                       : seen - EMP_TASK_RUNNING - EMP_TASK_REF;
 
         /* order(task-word): release; what the run wrote, for the next one */
         if (emp_cas_release(word, &seen, next)) {

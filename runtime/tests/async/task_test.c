@@ -63,6 +63,56 @@ static void wake_while_it_runs_submits_once_for_the_end_of_the_queue(void **stat
     assert_int_equal(planned_drops, 1);
 }
 
+static void task_that_yields_runs_again_behind_the_others_without_a_wake(void **state)
+{
+    (void)state;
+    planned_spawn_detached(&planned_small, (struct plan){YIELD, 2});
+    planned_spawn_detached(&planned_large, (struct plan){BE_READY, 0});
+    assert_int_equal(task_queue_run_one(&planned_queue), EMP_RUN_AGAIN);
+    assert_int_equal(planned_queue.length, 2);
+    assert_int_equal(planned_queue.submits[EMP_SUBMIT_YIELD], 1);
+    planned_body_seen = NULL;
+    assert_int_equal(task_queue_run_one(&planned_queue), EMP_RUN_DONE);
+    assert_int_equal(task_queue_run_one(&planned_queue), EMP_RUN_AGAIN);
+    assert_int_equal(task_queue_run_one(&planned_queue), EMP_RUN_DONE);
+    assert_int_equal(planned_polls, 4);
+    assert_int_equal(planned_drops, 2);
+    assert_int_equal(planned_queue.submits[EMP_SUBMIT_WAKE], 0);
+}
+
+static void task_that_yields_and_is_woken_is_in_the_queue_once(void **state)
+{
+    (void)state;
+    planned_spawn_detached(&planned_small, (struct plan){YIELD | WAKE_SELF | KEEP_WAKER, 1});
+    assert_int_equal(task_queue_run_one(&planned_queue), EMP_RUN_AGAIN);
+    emp_waker_wake_by_ref(&planned_kept);
+    assert_int_equal(planned_queue.length, 1);
+    emp_waker_wake(&planned_kept);
+    assert_int_equal(planned_queue.length, 1);
+    assert_int_equal(task_queue_run(&planned_queue, RUNS), 1);
+    assert_int_equal(planned_polls, 2);
+    assert_int_equal(planned_drops, 1);
+    emp_waker_drop(&planned_kept); /* the last poll took another */
+}
+
+static void task_that_yields_ends_when_it_is_aborted(void **state)
+{
+    (void)state;
+    struct emp_task *task = planned_spawn_held(&planned_small, (struct plan){YIELD, 9}, NULL);
+
+    assert_int_equal(task_queue_run_one(&planned_queue), EMP_RUN_AGAIN);
+    assert_true(emp_task_abort(task)); /* in the queue again */
+    assert_int_equal(planned_queue.length, 1);
+    assert_int_equal(task_queue_run_one(&planned_queue), EMP_RUN_DONE);
+    assert_int_equal(planned_polls, 1);
+    emp_task_release(task);
+    planned_body_seen = NULL;
+    planned_spawn_detached(&planned_small, (struct plan){YIELD | ABORT_SELF, 9}); /* running */
+    assert_int_equal(task_queue_run_one(&planned_queue), EMP_RUN_DONE);
+    assert_int_equal(planned_polls, 2);
+    assert_int_equal(planned_drops, 2);
+}
+
 static void wake_of_an_idle_task_submits_it_and_further_wakes_merge(void **state)
 {
     (void)state;
@@ -361,6 +411,9 @@ int main(void)
         TASK_TEST(task_is_submitted_once_and_runs_to_its_end),
         TASK_TEST(current_is_the_running_task_and_nothing_otherwise),
         TASK_TEST(wake_while_it_runs_submits_once_for_the_end_of_the_queue),
+        TASK_TEST(task_that_yields_runs_again_behind_the_others_without_a_wake),
+        TASK_TEST(task_that_yields_and_is_woken_is_in_the_queue_once),
+        TASK_TEST(task_that_yields_ends_when_it_is_aborted),
         TASK_TEST(wake_of_an_idle_task_submits_it_and_further_wakes_merge),
         TASK_TEST(wake_after_the_end_does_not_submit),
         TASK_TEST(task_that_nobody_can_wake_ends_at_once),

@@ -61,7 +61,7 @@ static enum emp_poll follow_plan(struct emp_task *task, void *body)
         return EMP_POLL_READY;
     }
     plan->pending--;
-    return EMP_POLL_PENDING;
+    return (deeds & YIELD) != 0 ? EMP_POLL_YIELD : EMP_POLL_PENDING;
 }
 
 static void count_drop(void *body)

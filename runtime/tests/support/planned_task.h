@@ -17,13 +17,14 @@
 
 /* What a poll does, in this order. */
 enum deed {
-    WAKE_SELF = 1,    /* by reference */
-    KEEP_WAKER = 2,   /* a clone, in kept */
-    KEEP_HANDLE = 4,  /* a reference, in held */
-    ABORT_SELF = 8,   /* as somebody else might meanwhile */
-    SET_RESULT = 16,  /* the number of polls */
-    BE_READY = 32,    /* at once, else at the last of `pending` polls */
-    LEAVE_HANDLE = 64 /* gives `held` back, while it runs */
+    WAKE_SELF = 1,     /* by reference */
+    KEEP_WAKER = 2,    /* a clone, in kept */
+    KEEP_HANDLE = 4,   /* a reference, in held */
+    ABORT_SELF = 8,    /* as somebody else might meanwhile */
+    SET_RESULT = 16,   /* the number of polls */
+    BE_READY = 32,     /* at once, else at the last of `pending` polls */
+    LEAVE_HANDLE = 64, /* gives `held` back, while it runs */
+    YIELD = 128        /* gives up its turn where it would stay pending */
 };
 
 struct plan {
