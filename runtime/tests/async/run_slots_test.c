@@ -7,10 +7,13 @@
  * ctest-timeout: 300
  * ctest-not-under: address thread
  */
+#include <pthread.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "async/run_slots_fixture.h"
+#include "support/task_queue.h"
 
 #define MANY  100000u
 #define TURNS 6u
@@ -300,6 +303,73 @@ static void a_child_keeps_the_slot_on_which_it_was_forked(void **state)
     end();
 }
 
+static struct task_queue_test queue;
+static uint32_t is_in; /* by the thread, and the end of its wait; with __atomic */
+
+static void body_stays(void *args)
+{
+    (void)args;
+    __atomic_store_n(&is_in, 1, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&is_in, __ATOMIC_ACQUIRE) == 1) {
+        (void)sched_yield();
+    }
+}
+
+static void *run_queue(void *arg)
+{
+    (void)arg;
+    (void)task_queue_run(&queue, 1);
+    return NULL;
+}
+
+static enum emp_status spawn_queued(void (*entry)(void *args))
+{
+    const struct emp_coroutine_spawn it = {
+        .pool = pool,
+        .scheduler = &queue.scheduler,
+        .entry = entry,
+        .flags = EMP_COROUTINE_SHARED,
+    };
+
+    return emp_coroutine_spawn(&it, NULL, NULL);
+}
+
+static void body_ends(void *args)
+{
+    (void)args;
+}
+
+static void in_a_child_the_slots_of_other_threads_are_vacant(void **state)
+{
+    pthread_t thread;
+    int code = -1;
+
+    (void)state;
+    begin(1, 1);
+    task_queue_init(&queue);
+    is_in = 0;
+    assert_int_equal(spawn_queued(body_stays), EMP_OK);
+    assert_int_equal(pthread_create(&thread, NULL, run_queue, NULL), 0);
+    while (__atomic_load_n(&is_in, __ATOMIC_ACQUIRE) == 0) {
+        (void)sched_yield();
+    }
+    /* Here it is taken, so that who comes is put off; there it is not. */
+    assert_int_equal(spawn_queued(body_ends), EMP_OK);
+    assert_int_equal(task_queue_run_one(&queue), EMP_RUN_AGAIN);
+    assert_int_equal(stats_now().shared_waits, 1);
+    const pid_t child = fork();
+
+    if (child == 0) {
+        _exit(task_queue_run_one(&queue) == EMP_RUN_DONE ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &code, 0), child);
+    __atomic_store_n(&is_in, 2, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(code, 0);
+    assert_int_equal(task_queue_run_one(&queue), EMP_RUN_DONE);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +381,7 @@ int main(void)
         cmocka_unit_test(a_collector_sees_every_live_part_once),
         cmocka_unit_test(ended_coroutines_leave_their_slots_vacant),
         cmocka_unit_test(a_child_keeps_the_slot_on_which_it_was_forked),
+        cmocka_unit_test(in_a_child_the_slots_of_other_threads_are_vacant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
