@@ -92,8 +92,8 @@ EMP_API enum emp_status emp_coroutine_get_stats(struct emp_async_pool *pool,
                                                 struct emp_coroutine_stats *out);
 
 /**
- * Calls visit for the live part of every stack, parked, saved or not, for a collector that looks for
- * roots.
+ * Calls visit for the live part of every stack, parked, saved or not, for a collector that looks
+ * for roots.
  * @param pool the pool. @param visit called with the range held still; must not resume, spawn,
  * tick or walk. @param arg handed to visit. Errors: none. Threads: one; waits for a tick that goes
  * on. Coroutines that are resumed meanwhile may be missed, so a collector stops the runners first.
