@@ -22,6 +22,7 @@ extern const struct model_case protocol_mutex[];
 extern const struct model_case protocol_callback[];
 extern const struct model_case protocol_slab[];
 extern const struct model_case protocol_process[];
+extern const struct model_case protocol_run_slot[];
 extern const struct model_case protocol_stack[];
 extern const struct model_case protocol_future[];
 extern const struct model_case protocol_waker[];

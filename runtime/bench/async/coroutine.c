@@ -1,11 +1,12 @@
 /*
  * Purpose: coroutines: the switch alone, a turn on a bare loop, the yield through the executor,
- *          creation.
+ *          creation; turns on shared run slots.
  * Owner:   a child process, one thread.
  */
 #include "async/groups.h"
 
 #include "async/coroutine.h"
+#include "async/coroutine_memory.h"
 #include "async/loop.h"
 #include "micro/raw_switch.h"
 #include "support/pages.h"
@@ -13,6 +14,7 @@
 #define SWITCHES  ((size_t)8192) /* per batch: shorter than a slice of the scheduler */
 #define TURNS_MIN 2u
 #define CREATIONS ((size_t)4096)
+#define RUN_SLOTS ((size_t)8)
 
 /* Coroutines that yield in turn until told to end. */
 struct yielders {
@@ -20,6 +22,7 @@ struct yielders {
     struct emp_executor *executor;
     size_t count;
     size_t turns;
+    uint32_t flags; /* of the spawns */
     bool is_over;
     uint64_t yields;
 };
@@ -48,6 +51,7 @@ static void yielders_spawn(struct yielders *yielders, struct emp_scheduler *sche
                                         .entry = yielder_entry,
                                         .args = &args,
                                         .args_bytes = sizeof args,
+                                        .flags = yielders->flags,
                                         .site = EMP_SPAWN_SITE()};
 
     for (size_t i = 0; i < yielders->count; i++) {
@@ -119,6 +123,35 @@ static void run_switch(struct async_run *run, const struct async_row *row)
     async_loop_end(&yielders.loop);
 }
 
+/* So many coroutines in turn over the run slots; saves: how many of the turns are an exchange. */
+static void measure_shared(struct async_run *run, const char *metric, size_t count)
+{
+    struct yielders yielders = {.count = count, .flags = EMP_COROUTINE_SHARED};
+    struct emp_coroutine_policy policy;
+    struct emp_coroutine_stats stats;
+
+    yielders.turns = SWITCHES / count < TURNS_MIN ? TURNS_MIN : SWITCHES / count;
+    async_loop_begin(&yielders.loop);
+    policy = emp_coroutine_get_policy(yielders.loop.pool);
+    policy.run_slots = RUN_SLOTS;
+    async_require(emp_coroutine_set_policy(yielders.loop.pool, &policy) == EMP_OK, "no policy");
+    yielders_spawn(&yielders, &yielders.loop.scheduler, 0);
+    async_measure(run, metric, (double)(yielders.turns * count), loop_batch, &yielders);
+    yielders.is_over = true;
+    async_loop_run(&yielders.loop);
+    async_require(emp_coroutine_get_stats(yielders.loop.pool, &stats) == EMP_OK, "no stats");
+    async_require((stats.shared_saves >= yielders.yields - count) == (count > RUN_SLOTS),
+                  "exchanges are not as many as they should be");
+    async_loop_end(&yielders.loop);
+}
+
+static void run_shared(struct async_run *run, const struct async_row *row)
+{
+    measure_shared(run, "turn", RUN_SLOTS);
+    measure_shared(run, "exchange", 2 * RUN_SLOTS);
+    measure_shared(run, "spread", row->count);
+}
+
 static void empty_entry(void *argument)
 {
     ++**(uint64_t **)argument;
@@ -173,6 +206,12 @@ static const struct async_row rows[] = {
     SWITCH_ROW(2, 5),
     SWITCH_ROW(64, 5),
     SWITCH_ROW(4096, 0),
+    {.name = "switch.shared",
+     .title = "8 run slots on a bare loop; turn: 8 coroutines, each has its slot; exchange: 16, "
+              "each turn sends another away; spread: 65536 of them",
+     .apis = BENCH_ON_TYPED,
+     .count = 65536,
+     .run = run_shared},
     {.name = "coroutine.create",
      .title = "spawn, run, end of a coroutine with a warm stack, on a bare loop",
      .apis = BENCH_ON_TYPED,

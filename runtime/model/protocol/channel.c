@@ -75,6 +75,15 @@ static void finish(void)
     }
 }
 
+/* The receiving end was given back by a thread. */
+static void finish_receiver_released(void)
+{
+    emp_channel_sender_release(channel);
+    for (unsigned i = 0; i < ITEMS; i++) {
+        model_assert(ended[i] == accepted[i]);
+    }
+}
+
 /* Both ends were given back by the threads. */
 static void finish_released(void)
 {
@@ -134,6 +143,11 @@ static void send_batch(void)
 static void send_0_and_leave(void)
 {
     send(0);
+    emp_channel_sender_release(channel);
+}
+
+static void sender_leaves(void)
+{
     emp_channel_sender_release(channel);
 }
 
@@ -291,15 +305,6 @@ static void select_recv(void)
     select_waiting(cases, 0);
 }
 
-static void send_to_both(void)
-{
-    send(0);
-    const uint64_t item = 1;
-    if (emp_channel_try_send(other, &item) == EMP_OK) {
-        emp_store_relaxed(&accepted[1], 1);
-    }
-}
-
 /* A select registered before the threads start: two serve it at once, or one and its end. */
 static struct emp_select_wait select_wait;
 static uint64_t select_got[2];
@@ -362,6 +367,12 @@ static void compact_full(void)
     send(0);
 }
 
+static void compact_full_closed(void)
+{
+    compact_full();
+    emp_channel_close(channel);
+}
+
 static void rendezvous_two(void)
 {
     start(EMP_CHANNEL_COMPACT, 0);
@@ -377,6 +388,12 @@ static void spsc_full(void)
 {
     start(EMP_CHANNEL_SPSC, 1);
     send(0);
+}
+
+static void spsc_full_closed(void)
+{
+    spsc_full();
+    emp_channel_close(channel);
 }
 
 static void bounded_empty(void)
@@ -400,6 +417,12 @@ static void bounded_full(void)
 {
     start(EMP_CHANNEL_BOUNDED, 1);
     send(0);
+}
+
+static void bounded_full_closed(void)
+{
+    bounded_full();
+    emp_channel_close(channel);
 }
 
 static void unbounded_empty(void)
@@ -452,14 +475,19 @@ const struct model_case protocol_channel[] = {
          compact_full, finish, send_waiting, close_it),
     CASE("channel/compact-cancelled", "of two receivers one is cancelled: the other gets it",
          compact_two_registered, finish_second_has_it, send_0, cancel_first),
-    LONG_CASE("channel/compact-drop", "receiver drop against send: dropped once", compact_empty,
-              finish_released, send_0_and_leave, receiver_leaves),
+    CASE("channel/compact-drop", "receiver drop against send: dropped once", compact_empty,
+         finish_receiver_released, send_0, receiver_leaves),
+    CASE("channel/compact-both-leave",
+         "both ends of a closed channel leave: dropped once, freed once", compact_full_closed,
+         finish_released, sender_leaves, receiver_leaves),
     CASE("channel/spsc-wait", "a receiver that waits gets the element", spsc_empty, finish, send_0,
          recv_one),
     CASE("channel/spsc-full", "a sender parked at full is woken by a receive", spsc_full, finish,
          send_waiting, recv_try),
-    LONG_CASE("channel/spsc-drop", "receiver drop against send: dropped once", spsc_empty,
-              finish_released, send_0_and_leave, receiver_leaves),
+    CASE("channel/spsc-drop", "receiver drop against send: dropped once", spsc_empty,
+         finish_receiver_released, send_0, receiver_leaves),
+    CASE("channel/spsc-both-leave", "both ends of a closed channel leave: dropped once, freed once",
+         spsc_full_closed, finish_released, sender_leaves, receiver_leaves),
     CASE("channel/bounded-wait", "a receiver that waits gets the element", bounded_empty, finish,
          send_0, recv_one),
     CASE("channel/bounded-close", "send against close", bounded_empty, finish, send_0, close_it),
@@ -475,8 +503,15 @@ const struct model_case protocol_channel[] = {
          bounded_two_registered, finish_second_has_it, send_0, cancel_first),
     CASE("channel/unbounded-cancelled", "the same for the unbounded channel",
          unbounded_two_registered, finish_second_has_it, send_0, cancel_first),
-    LONG_CASE("channel/bounded-drop", "receiver drop against send: dropped once", bounded_empty,
-              finish_released, send_0_and_leave, receiver_leaves),
+    CASE("channel/bounded-drop", "receiver drop against send: dropped once", bounded_empty,
+         finish_receiver_released, send_0, receiver_leaves),
+    CASE("channel/bounded-both-leave",
+         "both ends of a closed channel leave: dropped once, freed once", bounded_full_closed,
+         finish_released, sender_leaves, receiver_leaves),
+    LONG_CASE("channel/spsc-ends", "both ends close and leave: dropped once, freed once", spsc_full,
+              finish_released, sender_leaves, receiver_leaves),
+    LONG_CASE("channel/bounded-ends", "both ends close and leave: dropped once, freed once",
+              bounded_full, finish_released, sender_leaves, receiver_leaves),
     CASE("channel/unbounded-wait", "a receiver that waits gets the element", unbounded_empty,
          finish, send_0, recv_one),
     CASE("channel/unbounded-close", "send against close", unbounded_mpsc_empty, finish, send_0,
@@ -493,7 +528,8 @@ const struct model_case protocol_channel[] = {
          finish, send_0, forget_select),
     LONG_CASE("select/two-parties", "each offers what the other wants: both meet in one channel",
               rendezvous_two, finish, select_left, select_right),
-    LONG_CASE("select/two-channels", "sends to both, one select: one is received, none lost",
-              bounded_two, finish, select_recv, send_to_both),
+    LONG_CASE("select/two-channels",
+              "a send beside a select that registers with two channels is received", bounded_two,
+              finish, select_recv, send_1_to_other),
     {.name = NULL},
 };

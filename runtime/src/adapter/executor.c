@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "adapter/worker.h"
 #include "core/advanced_memory_pool.h"
@@ -18,6 +19,12 @@ static struct emp_executor *executor_of(struct emp_scheduler *scheduler)
 static bool executor_is_valid(const struct emp_executor *executor)
 {
     return executor != NULL && executor->signature == EMP_EXECUTOR_SIGNATURE;
+}
+
+/* A child that was forked inside of a task is in a copy of its worker's thread, and no worker. */
+static bool caller_is_worker(void)
+{
+    return worker_self != NULL && worker_self->executor->process == getpid();
 }
 
 static void executor_submit(struct emp_scheduler *scheduler, struct emp_task *task,
@@ -104,6 +111,7 @@ enum emp_status emp_executor_create(unsigned workers, struct emp_executor **out)
         (struct emp_scheduler){executor_submit, executor_timer_start, executor_timer_stop};
     executor->workers = workers;
     executor->is_shared = workers > 1;
+    executor->process = getpid();
     executor->deadline_ns = UINT64_MAX;
     executor->timers.elapsed = executor_now_ns() >> TIMER_TICK_SHIFT;
     /* On Linux none of these needs memory or can fail. */
@@ -185,7 +193,7 @@ enum emp_status emp_executor_run(struct emp_executor *executor, enum emp_executo
     if (!executor_is_valid(executor) || until > EMP_EXECUTOR_UNTIL_STOP) {
         return EMP_ERR_INVALID;
     }
-    if (worker_self != NULL) {
+    if (caller_is_worker()) {
         return EMP_ERR_STATE;
     }
     (void)pthread_mutex_lock(&executor->lock);
@@ -218,7 +226,7 @@ enum emp_status emp_executor_destroy(struct emp_executor *executor)
     if (!executor_is_valid(executor)) {
         return EMP_ERR_INVALID;
     }
-    if (worker_self != NULL) {
+    if (caller_is_worker()) {
         return EMP_ERR_STATE;
     }
     (void)pthread_mutex_lock(&executor->lock);

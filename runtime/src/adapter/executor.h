@@ -5,8 +5,8 @@
  * Life cycle: emp_executor_create -> emp_executor_start, emp_executor_run -> emp_executor_stop ->
  *   emp_executor_destroy. It outlives its tasks: destroy refuses while one is alive.
  * Threads: create and destroy by one thread; everything else, and submitting tasks, by any.
- * Fork: a child has none of the workers; it makes an executor of its own, and neither runs nor
- *   destroys one of its parent.
+ * Fork: a child has none of the workers; it makes an executor of its own, also inside of the task
+ *   that forked, and neither runs nor destroys one of its parent.
  * Errors: enum emp_status.
  */
 #ifndef EMP_ADAPTER_EXECUTOR_H
@@ -40,7 +40,7 @@ enum emp_executor_stop {
 /* Counts since creation, and what is there now. */
 struct emp_executor_stats {
     uint64_t spawned;    /* tasks */
-    uint64_t alive;      /* tasks that have not ended */
+    uint64_t alive;      /* tasks that have not ended; 0 only if there was a time of none */
     uint64_t polls;      /* runs of tasks */
     uint64_t injections; /* submits by threads that are no workers */
     uint64_t steals;     /* visits to another worker's queue that found something */

@@ -18,13 +18,17 @@ uint64_t executor_now_ns(void)
 
 uint64_t executor_alive(const struct emp_executor *executor)
 {
-    uint64_t alive = EMP_PUBLIC_LOAD_RELAXED(&executor->spawned_foreign);
+    uint64_t ended = 0;
+    uint64_t spawned = 0;
 
+    /* First who ended, then, with their spawns seen, who was spawned: so 0 was true at one time. */
     for (unsigned i = 0; i < executor->workers; i++) {
-        alive += EMP_PUBLIC_LOAD_RELAXED(&executor->worker[i].spawned);
-        alive -= EMP_PUBLIC_LOAD_RELAXED(&executor->worker[i].ended);
+        ended += EMP_PUBLIC_LOAD_ACQUIRE(&executor->worker[i].ended);
     }
-    return alive;
+    for (unsigned i = 0; i < executor->workers; i++) {
+        spawned += EMP_PUBLIC_LOAD_RELAXED(&executor->worker[i].spawned);
+    }
+    return spawned + EMP_PUBLIC_LOAD_RELAXED(&executor->spawned_foreign) - ended;
 }
 
 static void idle_add_locked(struct worker *self)
@@ -71,6 +75,9 @@ static void wake_one_locked(struct emp_executor *executor)
     }
     idle_remove_locked(chosen);
     chosen->is_notified = true;
+    if (chosen == executor->keeper) {
+        executor->keeper = NULL; /* who parks before it has risen keeps the deadline */
+    }
     EMP_PUBLIC_STORE_RELAXED(&executor->waking, 1u);
     worker_rise_locked(chosen);
     (void)pthread_cond_signal(&chosen->wake);
@@ -97,6 +104,15 @@ void executor_deadline_changed(struct emp_executor *executor)
 
     if (sleeper != NULL) {
         (void)pthread_cond_signal(&sleeper->wake);
+    }
+    (void)pthread_mutex_unlock(&executor->lock);
+}
+
+void executor_keep_deadline(struct emp_executor *executor)
+{
+    (void)pthread_mutex_lock(&executor->lock);
+    if (executor->keeper == NULL && executor->idle != NULL) {
+        (void)pthread_cond_signal(&executor->idle->wake);
     }
     (void)pthread_mutex_unlock(&executor->lock);
 }
@@ -129,10 +145,16 @@ void worker_found(struct worker *self)
 
     (void)pthread_mutex_lock(&executor->lock);
     search_end_locked(self);
-    if (executor->injected.head != NULL || EMP_PUBLIC_LOAD_RELAXED(&self->local_length) > 0) {
+    if (executor->injected.head != NULL) {
         wake_one_locked(executor);
     }
+    const bool may_wake = executor->idle != NULL && executor->waking == 0;
+
     (void)pthread_mutex_unlock(&executor->lock);
+    /* Who pushed during the search woke nobody; behind its end the visit finds what is left. */
+    if (may_wake && executor_has_queued(executor)) {
+        executor_wake_one(executor);
+    }
 }
 
 /* Whether the worker, which is parked, has no reason to stay. Lock held. */
@@ -164,7 +186,9 @@ static void worker_sleep_locked(struct worker *self, uint64_t deadline_ns)
 
     executor->keeper = self;
     (void)pthread_cond_timedwait(&self->wake, &executor->lock, &until);
-    executor->keeper = NULL;
+    if (executor->keeper == self) {
+        executor->keeper = NULL;
+    }
 }
 
 /* The worker is free: the reason for which its thread ran has ended. Lock held. */

@@ -116,10 +116,12 @@ static void submit_far(struct emp_uv *uv, struct emp_task *task)
     queue_push(&uv->far, task);
     uv->far_submits++;
     uv->far_wakes += was_empty;
-    uv_mutex_unlock(&uv->lock);
     if (was_empty) {
+        /* Under the lock: an event that is on its way already may bring the loop this task, and the
+           loop may go on to close the handle. */
         (void)uv_async_send(&uv->async);
     }
+    uv_mutex_unlock(&uv->lock);
 }
 
 static void uv_submit(struct emp_scheduler *self, struct emp_task *task, enum emp_submit_reason why)

@@ -150,11 +150,11 @@ static void on_written(uv_write_t *request, int code)
 enum emp_status emp_uv_stream_write(struct emp_uv_stream *stream, void *data, size_t bytes,
                                     struct emp_future **rest)
 {
-    uv_buf_t buffer = uv_buf_init(data, (unsigned)bytes);
+    uv_buf_t buffer = {.base = data, .len = bytes}; /* uv_buf_init has 32 bits */
     int written = uv_try_write(stream->handle, &buffer, 1);
 
     *rest = NULL;
-    if (written == (int)bytes) {
+    if (written >= 0 && (size_t)written == bytes) {
         return EMP_OK;
     }
     if (written < 0 && written != UV_EAGAIN) {
@@ -170,7 +170,7 @@ enum emp_status emp_uv_stream_write(struct emp_uv_stream *stream, void *data, si
     }
     write->request.data = write;
     write->done = future;
-    buffer = uv_buf_init((char *)data + done, (unsigned)(bytes - done));
+    buffer = (uv_buf_t){.base = (char *)data + done, .len = bytes - done};
     if (uv_write(&write->request, stream->handle, &buffer, 1, on_written) != 0) {
         emp_promise_drop(future);
         emp_future_drop(future);

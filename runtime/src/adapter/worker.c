@@ -107,6 +107,18 @@ bool worker_steal(struct worker *self)
     return true;
 }
 
+bool executor_has_queued(struct emp_executor *executor)
+{
+    bool is_found = false;
+
+    for (unsigned i = 0; i < executor->workers && !is_found; i++) {
+        queue_lock(&executor->worker[i]);
+        is_found = executor->worker[i].local.head != NULL;
+        queue_unlock(&executor->worker[i]);
+    }
+    return is_found;
+}
+
 /* Takes a share of the shared queue: the first task to run, the rest to the own queue. */
 static struct emp_task *worker_take_injected(struct worker *self)
 {
@@ -152,6 +164,11 @@ bool executor_fire(struct emp_executor *executor)
         }
         timer->fire(timer);
         fired++;
+    }
+    /* What was woken runs here and may take long. Who parks from now on sees the new deadline. */
+    if (fired > 0 && EMP_PUBLIC_LOAD_RELAXED(&executor->idle_count) != 0 &&
+        EMP_PUBLIC_LOAD_RELAXED(&executor->deadline_ns) != UINT64_MAX) {
+        executor_keep_deadline(executor);
     }
     return fired > 0;
 }
@@ -206,7 +223,7 @@ static inline void worker_step(struct worker *self, struct emp_task *task)
     }
     count(&self->polls);
     if (emp_task_run(task) == EMP_RUN_DONE) {
-        count(&self->ended);
+        EMP_PUBLIC_STORE_RELEASE(&self->ended, self->ended + 1); /* behind each spawn it has seen */
     }
 }
 
@@ -222,6 +239,7 @@ void worker_run(struct worker *self)
             worker_step(self, task);
         } else if (!executor_fire(self->executor)) {
             stays = worker_park(self);
+            self->tick = LOOK_AROUND - 1; /* it may have slept until a deadline: that comes first */
         }
     }
     worker_self = NULL;

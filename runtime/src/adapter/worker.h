@@ -9,7 +9,9 @@
  *
  * Why no wake is lost: who parks counts itself among the idle under the lock, then visits every
  *   queue under the queue's lock, then sleeps. Who pushes does so under the queue's lock, then
- *   looks at the count. If the visit missed the push it came first, so the count is seen.
+ *   looks at the count. If the visit missed the push it came first, so the count is seen. While
+ *   one is on its way from sleep who pushes wakes nobody: that one, when it has found something,
+ *   says so first, then visits every queue in the same way, and wakes the next if one is not empty.
  * Design:  [adapter.proto.executor] [adapter.req.executor]
  */
 #ifndef EMP_ADAPTER_WORKER_H
@@ -42,7 +44,7 @@ struct worker {
     bool is_alone;         /* const: the executor's only worker, its queue takes no lock */
     bool is_searching;     /* was chosen to wake and has found nothing yet */
     uint64_t spawned;      /* written by the worker, read by anybody: relaxed */
-    uint64_t ended;        /* as spawned */
+    uint64_t ended;        /* as spawned, but released and acquired: see executor_alive */
     uint64_t polls;        /* as spawned */
     uint64_t steals;       /* as spawned */
     uint64_t parks;        /* as spawned */
@@ -63,6 +65,7 @@ struct emp_executor {
     uint32_t signature;
     uint32_t workers; /* const */
     bool is_shared;   /* const: more than one worker */
+    int64_t process;  /* const: that made it; in a child its workers are nobody */
     uint32_t stopping
         __attribute__((aligned(128))); /* lock; read relaxed. enum emp_executor_stop */
     uint32_t idle_count;               /* lock; read relaxed. parked and not chosen yet */
@@ -116,6 +119,9 @@ void worker_push(struct worker *self, struct emp_task *task);
 /* What another worker has too much of goes to self; false: nobody has. */
 bool worker_steal(struct worker *self);
 
+/* Whether a worker has something in its queue; visits each under its lock. */
+bool executor_has_queued(struct emp_executor *executor);
+
 /* Fires timers that are due, a bounded number; false: none was. */
 bool executor_fire(struct emp_executor *executor);
 
@@ -140,11 +146,14 @@ void worker_run(struct worker *self);
 /* Wakes everybody, to look at why they run. Executor lock held. */
 void executor_wake_all_locked(struct emp_executor *executor);
 
-/* Tasks that have not ended. */
+/* Tasks that have not ended: exact while none is spawned or ends, else not too few. */
 uint64_t executor_alive(const struct emp_executor *executor);
 
 /* The earliest timer may be another one now: who sleeps until a deadline looks again. */
 void executor_deadline_changed(struct emp_executor *executor);
+
+/* A worker that slept until the deadline has risen: another sleeper keeps the next one. */
+void executor_keep_deadline(struct emp_executor *executor);
 
 /* CLOCK_MONOTONIC. */
 uint64_t executor_now_ns(void);

@@ -7,25 +7,9 @@
 #include "async/coroutine.h"
 
 #include "async/coroutine_core.h"
+#include "async/coroutine_switch.h"
 #include "base/check.h"
 #include "monitor/report.h"
-#include "thread/fault.h"
-#include "thread/switch.h"
-
-/* Which of the two switches: the tools and the debug builds want frames that they can follow. */
-static EMP_ALWAYS_INLINE void coroutine_switch(struct emp_coroutine *coroutine)
-{
-    if (EMP_DEBUG || EMP_ASAN || EMP_TSAN) {
-        emp_switch_call(&coroutine->sp);
-    } else {
-        emp_switch(&coroutine->sp);
-    }
-}
-
-static struct emp_fiber *fiber_of(const struct emp_coroutine *coroutine)
-{
-    return emp_stack_fiber(coroutine->stacks, coroutine->size, coroutine->slot);
-}
 
 static EMP_COLD void report_resume(const struct emp_coroutine *coroutine)
 {
@@ -45,14 +29,14 @@ void emp_coroutine_main(void *arg)
     struct emp_coroutine *const coroutine = arg;
 
     if (EMP_ASAN) {
-        emp_fiber_entered(fiber_of(coroutine));
+        emp_fiber_entered(emp_coroutine_fiber(coroutine));
     }
     coroutine->entry(emp_coroutine_args(coroutine));
     coroutine->state = EMP_COROUTINE_RETURNED;
     if (EMP_ASAN || EMP_TSAN) {
-        emp_fiber_leave(fiber_of(coroutine), true);
+        emp_fiber_leave(emp_coroutine_fiber(coroutine), true);
     }
-    /* The call: a switch inlined here would have this frame save every register for ever. */
+    /* A call: inlined, the switch would have this frame save every register for good. */
     emp_switch_call(&coroutine->sp);
     emp_check(false);
 }
@@ -65,30 +49,13 @@ static EMP_NOINLINE bool coroutine_unpark(struct emp_coroutine *coroutine,
         report_resume(coroutine);
         return false;
     }
-    if ((seen & EMP_STACK_BARE) != 0) {
-        (void)emp_stack_map_guard(&coroutine->stacks->sizes[coroutine->size].map, coroutine->slot);
+    if ((seen & EMP_STACK_BARE) != 0 &&
+        emp_stack_map_guard(&coroutine->stacks->sizes[coroutine->size].map, coroutine->slot) ==
+            EMP_STACK_GUARD_WORD) {
+        coroutine->checks_low = true;
     }
     emp_coroutine_restore(coroutine);
     return true;
-}
-
-/* The runner's side of a run: to the stack, and back. */
-static EMP_ALWAYS_INLINE void coroutine_enter(struct emp_coroutine *coroutine)
-{
-    const uint64_t before = EMP_DEBUG ? emp_switch_float_control() : 0;
-
-    emp_fault_prepare_thread();
-    if (EMP_ASAN || EMP_TSAN) {
-        struct emp_fiber *const fiber = fiber_of(coroutine);
-
-        emp_fiber_enter(fiber);
-        coroutine_switch(coroutine);
-        emp_fiber_left(fiber);
-    } else {
-        coroutine_switch(coroutine);
-    }
-    /* Who changes rounding or masks changes them back before it waits: a switch keeps neither. */
-    emp_assert(before == emp_switch_float_control());
 }
 
 enum emp_poll emp_coroutine_poll(struct emp_task *task, void *body)
@@ -113,7 +80,7 @@ enum emp_poll emp_coroutine_poll(struct emp_task *task, void *body)
             return EMP_POLL_PENDING;
         }
     }
-    coroutine_enter(coroutine);
+    emp_coroutine_enter(coroutine);
     if (emp_unlikely(coroutine->state == EMP_COROUTINE_RETURNED)) {
         return EMP_POLL_READY;
     }
@@ -133,7 +100,11 @@ static struct emp_task *task_of_caller(void)
 {
     struct emp_task *const task = emp_task_current();
 
-    return task != NULL && task->type == &emp_coroutine_type ? task : NULL;
+    if (task == NULL ||
+        (task->type != &emp_coroutine_type && task->type != &emp_coroutine_shared_type)) {
+        return NULL;
+    }
+    return task;
 }
 
 bool emp_in_coroutine(void)
@@ -147,11 +118,11 @@ static EMP_ALWAYS_INLINE enum emp_status suspend(struct emp_task *task)
     struct emp_coroutine *const coroutine = task->body;
 
     if (EMP_ASAN || EMP_TSAN) {
-        emp_fiber_leave(fiber_of(coroutine), false);
-        coroutine_switch(coroutine);
-        emp_fiber_entered(fiber_of(coroutine));
+        emp_fiber_leave(emp_coroutine_fiber(coroutine), false);
+        emp_coroutine_switch(coroutine);
+        emp_fiber_entered(emp_coroutine_fiber(coroutine));
     } else {
-        coroutine_switch(coroutine);
+        emp_coroutine_switch(coroutine);
     }
     return emp_task_is_cancelled(task) ? EMP_ERR_CANCELLED : EMP_OK;
 }
@@ -195,6 +166,10 @@ enum emp_status emp_await(struct emp_future *future, void *value, size_t capacit
         }
         (void)suspend(task);
     }
+    /* The future may live on: nothing of who waits no longer stays with it. */
+    const struct emp_waker waker = emp_task_waker(task);
+
+    (void)emp_future_forget(future, &waker);
     return EMP_ERR_CANCELLED;
 }
 
@@ -207,6 +182,9 @@ enum emp_status emp_coroutine_pin(void)
     }
     struct emp_coroutine *const coroutine = task->body;
 
+    if ((coroutine->flags & EMP_COROUTINE_UNPINNABLE) != 0) {
+        return EMP_ERR_UNSUPPORTED;
+    }
     if (coroutine->pins == UINT16_MAX) {
         return EMP_ERR_LIMIT;
     }
@@ -219,7 +197,8 @@ enum emp_status emp_coroutine_unpin(void)
     struct emp_task *const task = task_of_caller();
     struct emp_coroutine *const coroutine = task == NULL ? NULL : task->body;
 
-    if (task == NULL || coroutine->pins == 0) {
+    if (task == NULL || (coroutine->flags & EMP_COROUTINE_UNPINNABLE) != 0 ||
+        coroutine->pins == 0) {
         return EMP_ERR_STATE;
     }
     coroutine->pins--;

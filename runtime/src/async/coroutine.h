@@ -35,13 +35,21 @@ struct emp_coroutine_spawn {
     void (*abandon)(void *args); /* called instead of entry when no stack can be had; may be NULL */
     const void *args;            /* copied; NULL with 0 bytes */
     size_t args_bytes;           /* 0..EMP_COROUTINE_ARGS_MAX */
-    size_t stack_bytes;          /* what it needs at most, up to 960 KiB; 0: as its site needed */
+    size_t stack_bytes;          /* what it needs at most, up to 957 KiB; 0: as its site needed */
     uint32_t flags;              /* enum emp_coroutine_flag */
     struct emp_spawn_site *site; /* may be NULL; named in reports */
 };
 
 enum emp_coroutine_flag {
-    EMP_COROUTINE_PINNED = 1 /* begins with one emp_coroutine_pin */
+    EMP_COROUTINE_PINNED = 1, /* begins with one emp_coroutine_pin */
+    /*
+     * Runs on one of a few stacks that it shares with others (policy: run_slots), for life the same
+     * one; while it sleeps and another runs there, its live part is in a block of the heap. For
+     * many that sleep much: asleep it costs the live part alone, at once. It cannot be pinned, and
+     * must not block its thread until another shared one has run: that one may need its stack.
+     * stack_bytes: up to 190 KiB. abandon is not called.
+     */
+    EMP_COROUTINE_SHARED = 2
 };
 
 EMP_EXTERN_C_BEGIN
@@ -52,8 +60,9 @@ EMP_EXTERN_C_BEGIN
  * @param spawn how. @param join receives a future for the result that the caller drops; NULL: none.
  * @param task receives a reference that the caller releases; NULL: none.
  * @returns EMP_OK, EMP_ERR_NOMEM, EMP_ERR_INVALID, EMP_ERR_TOO_BIG (args or stack),
- * EMP_ERR_UNSUPPORTED (the pool has no stacks). Errors: as returned; then nothing happened. When
- * there is no stack for the first run, abandon is called and the coroutine is cancelled.
+ * EMP_ERR_UNSUPPORTED (the pool has no stacks; shared and pinned). Errors: as returned; then
+ * nothing happened. When there is no stack for the first run, abandon is called and the coroutine
+ * is cancelled.
  * Threads: any. Cost: one object and a submit; a stack at the first run. Since: 0.2. Source: row
  *   E6.
  */
@@ -115,8 +124,9 @@ EMP_API enum emp_status emp_coroutine_suspend(void);
 /**
  * Keeps the stack where it is, also while it sleeps, so that others may hold addresses in it.
  * Counts.
- * @returns EMP_OK, EMP_ERR_STATE outside of a coroutine, EMP_ERR_LIMIT (65535 times). Errors: as
- * returned. Threads: a coroutine. Cost: a store. Since: 0.2. Source: row E6.
+ * @returns EMP_OK, EMP_ERR_STATE outside of a coroutine, EMP_ERR_LIMIT (65535 times),
+ * EMP_ERR_UNSUPPORTED in a shared one, whose neighbours would wait for it. Errors: as returned.
+ * Threads: a coroutine. Cost: a store. Since: 0.2. Source: row E6.
  */
 EMP_API enum emp_status emp_coroutine_pin(void);
 

@@ -28,18 +28,25 @@ struct emp_coroutine_policy {
     uint32_t parks_per_tick;  /* stacks that one tick looks after; default 2048 */
     size_t resident_max;      /* pages of sleeping and free stacks; default 1 GiB */
     size_t free_resident_max; /* pages of free stacks alone; default 64 MiB */
+    /* stacks of 256 KiB for shared coroutines, up to 4096; 0: they get their own; default 64 */
+    uint32_t run_slots;
 };
 
 /* A snapshot. Counts of stacks unless said otherwise. */
 struct emp_coroutine_stats {
-    uint64_t slots_used;     /* addresses in use or used before */
-    uint64_t parked;         /* of them parked now */
-    uint64_t free_warm;      /* free, with pages; those near processors included */
-    uint64_t free_cold;      /* free, without pages */
-    uint64_t parks;          /* total */
-    uint64_t unparks;        /* total */
-    uint64_t park_refusals;  /* parks for which memory was missing, total */
-    uint64_t reserved_bytes; /* address space */
+    uint64_t slots_used;      /* addresses in use or used before */
+    uint64_t parked;          /* of them parked now */
+    uint64_t free_warm;       /* free, with pages; those near processors included */
+    uint64_t free_cold;       /* free, without pages */
+    uint64_t parks;           /* total */
+    uint64_t unparks;         /* total */
+    uint64_t park_refusals;   /* parks for which memory was missing, total */
+    uint64_t reserved_bytes;  /* address space */
+    uint64_t run_slots;       /* of slots_used those that shared coroutines run on */
+    uint64_t shared_saved;    /* shared coroutines whose live part is off its run slot now */
+    uint64_t shared_saves;    /* live parts that made way for another, total */
+    uint64_t shared_waits;    /* runs put off because the slot was taken, or for memory, total */
+    uint64_t shared_refusals; /* of them for memory, total */
 };
 
 /* A range that a collector scans. */
@@ -85,11 +92,12 @@ EMP_API enum emp_status emp_coroutine_get_stats(struct emp_async_pool *pool,
                                                 struct emp_coroutine_stats *out);
 
 /**
- * Calls visit for the live part of every stack, parked or not, for a collector that looks for
- * roots.
- * @param pool the pool. @param visit called with the range held still; must not resume, spawn or
- * tick. @param arg handed to visit. Errors: none. Threads: one; coroutines that are resumed
- * meanwhile may be missed, so a collector stops the runners first. Cost: O(stacks ever used).
+ * Calls visit for the live part of every stack, parked, saved or not, for a collector that looks
+ * for roots.
+ * @param pool the pool. @param visit called with the range held still; must not resume, spawn,
+ * tick or walk. @param arg handed to visit. Errors: none. Threads: one; waits for a tick that goes
+ * on. Coroutines that are resumed meanwhile may be missed, so a collector stops the runners first.
+ * Cost: O(stacks ever used).
  * Since: 0.2.
  * Source: row E6.
  */

@@ -43,8 +43,7 @@ EMP_NOINLINE enum emp_status emp_alarm_start(struct emp_task *task, uint64_t dea
     if (alarm == NULL) {
         return EMP_ERR_NOMEM;
     }
-    alarm->timer.deadline_ns = deadline_ns;
-    alarm->timer.fire = alarm_fire;
+    alarm->timer = (struct emp_timer){.deadline_ns = deadline_ns, .fire = alarm_fire};
     alarm->parting = EMP_PARTING_BOTH;
     alarm->waker = emp_waker_clone(&waker);
     const enum emp_status status = scheduler->timer_start(scheduler, &alarm->timer);
@@ -110,6 +109,10 @@ static enum emp_status await_alarm(struct emp_future *future, const struct emp_a
         }
         status = is_late ? EMP_ERR_TIMED_OUT : emp_coroutine_suspend();
     }
+    /* The future may live on: nothing of who waits no longer stays with it. */
+    const struct emp_waker waker = emp_task_waker(task);
+
+    (void)emp_future_forget(future, &waker);
     return status;
 }
 

@@ -98,7 +98,9 @@ static struct emp_select_group *group_new(const struct emp_select *select,
     if (group == NULL) {
         return NULL;
     }
-    *group = (struct emp_select_group){.count = (uint32_t)select->count};
+    emp_choice_open(&group->winner);
+    group->count = (uint32_t)select->count;
+    group->nodes = NULL;
     for (size_t i = select->count; i > 0; i--) {
         const struct emp_select_case *one = &select->cases[i - 1];
         struct emp_channel_node *node = emp_channel_node_new(one->channel, side_of(one));

@@ -68,7 +68,6 @@ static bool coroutine_save(struct emp_coroutine *coroutine)
         return false;
     }
     memcpy(block, low, bytes);
-    coroutine->saved = block;
     coroutine->saved_bytes = (uint32_t)bytes;
     coroutine->flags &= (uint8_t)~EMP_COROUTINE_PURGED;
     if (EMP_DEBUG) {
@@ -76,6 +75,9 @@ static bool coroutine_save(struct emp_coroutine *coroutine)
 
         memcpy((char *)block + bytes, &sum, sizeof(sum));
     }
+    /* A fork may find this half done: who sees it saved in the child finds all of the above. */
+    __asm__ __volatile__("" ::: "memory");
+    coroutine->saved = block;
     return true;
 }
 
@@ -239,6 +241,28 @@ static uint32_t group_park(struct group *group, uint32_t age_limit)
     }
     group_settle(group, is_bare);
     return group->news;
+}
+
+/* In a forked child: what a sweep or a walk of another thread held, nobody would ever let go. */
+void emp_stack_let_go_in_child(struct emp_stack_size *size)
+{
+    const uint64_t bare = size->map.kind == EMP_STACK_GUARD_LIGHT ? EMP_STACK_BARE : 0;
+    uint32_t parked = 0;
+
+    for (uint32_t slot = 0; slot < size->fresh; slot++) {
+        uint64_t *const word = &size->words[slot];
+        const uint64_t seen = emp_stack_word_look(word);
+
+        if (emp_stack_state_of(seen) == EMP_STACK_BUSY) {
+            /* Its pages, and its guard, may be there or not: what was saved is right either way. */
+            emp_stack_word_settle(word, seen & EMP_STACK_OWNER,
+                                  owner_of(seen)->saved == NULL ? EMP_STACK_SLEEPS
+                                                                : EMP_STACK_PARKED | bare);
+        }
+        parked += emp_stack_state_of(emp_stack_word_look(word)) == EMP_STACK_PARKED;
+    }
+    /* order(stack-count): relaxed; the child has one thread */
+    emp_store_relaxed(&size->parked, parked);
 }
 
 /* Works from the hand on until a bound is met or the end of the size is reached. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "async/object.h"
+#include "async/run_slots.h"
 #include "async/stack_process.h"
 #include "base/check.h"
 #include "sync/atomic.h"
@@ -23,6 +24,7 @@
 #define SLOTS_OF_VALGRIND 4096u /* which notes the state of every mapped byte */
 #define TRIM_BATCH        32u
 #define DEFAULT_IDLE_NS   1000000000ull
+#define DEFAULT_RUN_SLOTS 64u
 
 /* Bits of a slot's bytes and slots, per size: 64 GiB of addresses each. */
 static const struct size_row {
@@ -95,6 +97,7 @@ struct emp_stack_manager *emp_stack_manager_new(const struct emp_async_pool *poo
         .parks_per_tick = 2048,
         .resident_max = (size_t)1 << 30,
         .free_resident_max = (size_t)64 << 20,
+        .run_slots = DEFAULT_RUN_SLOTS,
     };
     /* Without the handler, or with too many pools, an overflow is a fault without a report. */
     (void)emp_fault_init(emp_stack_explain_fault);
@@ -121,6 +124,8 @@ void emp_stack_manager_end(struct emp_stack_manager *stacks)
         return;
     }
     emp_stack_manager_unlist(stacks);
+    /* order(run-slots): relaxed; whoever used the pool is done with it */
+    emp_run_slots_end(emp_load_relaxed(&stacks->run_slots));
     for (unsigned i = 0; i < EMP_STACK_SIZES; i++) {
         if (stacks->sizes[i].is_open != 0) {
             size_close(stacks, i);
@@ -449,14 +454,34 @@ size_t emp_stack_trim(struct emp_stack_manager *stacks, bool all)
     return given;
 }
 
+/* A shelf whose holder is gone may name a stack that is in use: nothing is taken from it. */
+static void size_reset_in_child(struct emp_stack_size *size, uint32_t shelves)
+{
+    for (uint32_t at = 0; at < shelves; at++) {
+        struct emp_stack_shelf *const shelf = &size->shelves[at];
+
+        if (!emp_claim_take(&shelf->taken)) {
+            shelf->count = 0;
+        }
+        emp_claim_reset_in_child(&shelf->taken);
+    }
+}
+
 void emp_stack_reset_in_child(struct emp_stack_manager *stacks)
 {
+    const bool was_swept = !emp_claim_take(&stacks->ticking);
+
     emp_claim_reset_in_child(&stacks->ticking);
+    /* order(run-slots): relaxed; the child has one thread */
+    emp_run_slots_reset_in_child(emp_load_relaxed(&stacks->run_slots));
     for (unsigned i = 0; i < EMP_STACK_SIZES; i++) {
         struct emp_stack_size *const size = &stacks->sizes[i];
 
-        for (uint32_t at = 0; size->is_open != 0 && at < stacks->shelves; at++) {
-            emp_claim_reset_in_child(&size->shelves[at].taken);
+        if (size->is_open != 0) {
+            size_reset_in_child(size, stacks->shelves);
+        }
+        if (size->is_open != 0 && was_swept) {
+            emp_stack_let_go_in_child(size);
         }
     }
 }

@@ -29,8 +29,11 @@
 #define EMP_STACK_DEFAULT 1u /* 64 KiB */
 #define EMP_SHELF_SLOTS   30u
 
-/* Bytes of the largest stack: 1 MiB without its guard, and the tools' note. */
-#define EMP_STACK_BYTES_MAX ((size_t)(960u << 10) - 1024u)
+/* What nobody may use: where a stack begins in its page, the tools' note, the first frames. */
+#define EMP_STACK_OVERHEAD 1280u
+
+/* Bytes of the largest stack: 1 MiB without its guard and the above. */
+#define EMP_STACK_BYTES_MAX ((size_t)(960u << 10) - EMP_STACK_OVERHEAD)
 
 /* Free stacks of one size near one processor. */
 struct emp_stack_shelf {
@@ -40,6 +43,8 @@ struct emp_stack_shelf {
 };
 
 _Static_assert(sizeof(struct emp_stack_shelf) == 128, "a shelf is two lines, and nobody else's");
+
+struct emp_run_slots;
 
 /* A list of free slots through their words. */
 struct emp_stack_list {
@@ -67,6 +72,7 @@ struct emp_stack_manager {
     const struct emp_async_pool *pool; /* const: where the objects of coroutines come from */
     struct emp_stack_size sizes[EMP_STACK_SIZES];
     struct emp_coroutine_policy policy; /* const but for emp_coroutine_set_policy */
+    struct emp_run_slots *run_slots;    /* atomic: run-slots. NULL: nobody asked for them yet */
     uint32_t shelves;                   /* per size; a power of two */
     uint32_t ticking;                   /* atomic: claim. one sweep at a time */
     uint64_t sweep_ns;                  /* the tick's: when the last sweep began */
@@ -102,8 +108,11 @@ void emp_stack_give(struct emp_stack_manager *stacks, unsigned number, uint32_t 
 /* Gives back pages of free stacks that were not needed since the last call. Bytes given back. */
 size_t emp_stack_trim(struct emp_stack_manager *stacks, bool all);
 
-/* In a forked child: what other threads had claimed is free; stacks in their hands are lost. */
+/* In a forked child: what others had claimed is free; free stacks in their hands are lost. */
 void emp_stack_reset_in_child(struct emp_stack_manager *stacks);
+
+/* The part of the above for the stacks of coroutines, when a sweep or a walk went on. */
+void emp_stack_let_go_in_child(struct emp_stack_size *size);
 
 /* Whether free and sleeping stacks hold more pages than the policy allows. */
 bool emp_stack_is_pressed(const struct emp_stack_manager *stacks);
@@ -112,6 +121,10 @@ bool emp_stack_is_pressed(const struct emp_stack_manager *stacks);
    */
 EMP_COLD void emp_stack_check_word(const struct emp_stack_manager *stacks, unsigned size,
                                    uint32_t slot, const void *pointer);
+
+/* What the above looks at, before a coroutine that it will be asked of. */
+EMP_COLD void emp_stack_clear_word(const struct emp_stack_manager *stacks, unsigned size,
+                                   uint32_t slot);
 
 /* What the handler of faults asks: says all about an address in a guard of ours. False: it is not.
    */

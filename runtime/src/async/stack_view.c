@@ -9,12 +9,14 @@
 
 #include "async/coroutine_core.h"
 #include "async/object.h"
+#include "async/run_slots.h"
 #include "async/stack_process.h"
 #include "async/task_core.h"
 #include "base/check.h"
 #include "monitor/report.h"
 #include "sync/atomic.h"
 #include "sync/claim.h"
+#include "sync/run_slot.h"
 #include "thread/lifecycle.h"
 
 #define MANAGERS_MAX 32u
@@ -37,17 +39,17 @@ bool emp_stack_manager_list(struct emp_stack_manager *stacks)
     return false;
 }
 
-/* Waits until nobody walks over the managers, and keeps others from it. */
-static void walk_begin(void)
+/* Waits for a claim that others hold for a walk or a sweep. */
+static void claim_wait(uint32_t *claim)
 {
-    while (!emp_claim_take(&managers_walked)) {
-        emp_lifecycle_sleep(&managers_walked, 1, WALK_LOOK_NS);
+    while (!emp_claim_take(claim)) {
+        emp_lifecycle_sleep(claim, 1, WALK_LOOK_NS);
     }
 }
 
 void emp_stack_manager_unlist(const struct emp_stack_manager *stacks)
 {
-    walk_begin();
+    claim_wait(&managers_walked);
     for (unsigned i = 0; i < MANAGERS_MAX; i++) {
         /* order(stack-managers): relaxed; the entry is the caller's */
         if (emp_load_relaxed(&managers[i]) == stacks) {
@@ -106,7 +108,14 @@ static const struct emp_spawn_site *site_of(uint64_t seen)
 {
     const enum emp_stack_state state = emp_stack_state_of(seen);
 
-    if (state != EMP_STACK_RUNS && state != EMP_STACK_SLEEPS) {
+    if (state == EMP_STACK_SHARED) {
+        const struct emp_run_slot *const slot = (const void *)(uintptr_t)(seen & EMP_STACK_OWNER);
+
+        seen = emp_run_slot_look(&slot->word);
+        if ((seen & EMP_RUN_SLOT_TAKEN) == 0) {
+            return NULL;
+        }
+    } else if (state != EMP_STACK_RUNS && state != EMP_STACK_SLEEPS) {
         return NULL;
     }
     const char *const body = (const char *)(uintptr_t)(seen & EMP_STACK_OWNER);
@@ -177,10 +186,16 @@ void emp_stack_check_word(const struct emp_stack_manager *stacks, unsigned size,
     }
 }
 
+void emp_stack_clear_word(const struct emp_stack_manager *stacks, unsigned size, uint32_t slot)
+{
+    memset(emp_stack_map_low(&stacks->sizes[size].map, slot), 0, LOW_WORDS * sizeof(uint64_t));
+}
+
 enum emp_status emp_coroutine_set_policy(struct emp_async_pool *pool,
                                          const struct emp_coroutine_policy *policy)
 {
-    if (pool == NULL || policy == NULL || pool->stacks == NULL || policy->parks_per_tick == 0) {
+    if (pool == NULL || policy == NULL || pool->stacks == NULL || policy->parks_per_tick == 0 ||
+        policy->run_slots > EMP_RUN_SLOTS_MAX) {
         return EMP_ERR_INVALID;
     }
     pool->stacks->policy = *policy;
@@ -231,6 +246,7 @@ enum emp_status emp_coroutine_get_stats(struct emp_async_pool *pool,
     out->parks = emp_load_relaxed(&pool->stacks->parks);
     out->unparks = emp_load_relaxed(&pool->stacks->unparks);
     out->park_refusals = emp_load_relaxed(&pool->stacks->refusals);
+    emp_run_slots_stats(pool->stacks, out);
     return EMP_OK;
 }
 
@@ -274,8 +290,15 @@ static void each_slot(const struct emp_stack_size *size, uint32_t slot,
 void emp_stack_each(struct emp_async_pool *pool,
                     void (*visit)(const struct emp_stack_range *range, void *arg), void *arg)
 {
-    for (unsigned i = 0; pool->stacks != NULL && i < EMP_STACK_SIZES; i++) {
-        const struct emp_stack_size *const size = &pool->stacks->sizes[i];
+    struct emp_stack_manager *const stacks = pool->stacks;
+
+    if (stacks == NULL) {
+        return;
+    }
+    /* A stack in the hands of a sweep would be missed, and what lies on it be taken for garbage. */
+    claim_wait(&stacks->ticking);
+    for (unsigned i = 0; i < EMP_STACK_SIZES; i++) {
+        const struct emp_stack_size *const size = &stacks->sizes[i];
 
         /* order(stack-size): acquire; map and words */
         if (emp_load_acquire(&size->is_open) == 0) {
@@ -288,4 +311,6 @@ void emp_stack_each(struct emp_async_pool *pool,
             each_slot(size, slot, visit, arg);
         }
     }
+    emp_run_slots_each(pool->stacks, visit, arg);
+    emp_claim_give_back(&stacks->ticking);
 }

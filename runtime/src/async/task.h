@@ -79,16 +79,15 @@ struct emp_spawn {
 
 /* The header. Schedulers may use next, between submit and run; all else is the library's. */
 struct emp_task {
-    uint64_t state;                   /* flags, status, references */
+    uint64_t state;                   /* flags, references */
     const struct emp_task_type *type; /* const */
     struct emp_task *next;            /* owned by whoever was given the task by submit */
     struct emp_scheduler *scheduler;  /* const */
     void *body;                       /* in the object, or a block of its own */
     uint64_t id;                      /* 0: none was asked for */
     struct emp_future *result;        /* the join side; NULL: nobody asked */
-    uint32_t worker_hint;             /* the scheduler's */
-    uint16_t site;                    /* spawn site */
-    uint16_t kind;                    /* the library's */
+    uint16_t site;                    /* number of the spawn site, 0: unknown */
+    uint16_t kind;                    /* the library's; behind it four bytes are free */
 };
 
 EMP_EXTERN_C_BEGIN

@@ -24,7 +24,7 @@
 
 /*
  * A task that is not submitted yet, with the queue's reference and what join and handle ask for.
- * flags: EMP_TASK_STACKFUL, EMP_TASK_PINNED or 0. The caller may finish the body, then submits it
+ * flags: EMP_TASK_STACKFUL or 0. The caller may finish the body, then submits it
  * with EMP_SUBMIT_SPAWN.
  */
 enum emp_status emp_task_make(const struct emp_spawn *spawn, uint64_t flags,

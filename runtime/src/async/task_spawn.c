@@ -116,13 +116,11 @@ static EMP_ALWAYS_INLINE struct emp_task *task_make(const struct emp_spawn *spaw
             return NULL;
         }
         *join = task->result;
-        flags |= EMP_TASK_JOIN_INTEREST;
     }
     task->type = spawn->type;
     task->next = NULL;
     task->scheduler = spawn->scheduler;
     task->id = 0;
-    task->worker_hint = 0;
     task->site = emp_spawn_site_id(spawn->site);
     task->kind = 0;
     task->state = emp_task_word_new(flags, 1u + handles);

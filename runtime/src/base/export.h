@@ -29,8 +29,20 @@
 #define EMP_IF_LIKELY(x)   (__builtin_expect(!!(x), 1))
 #define EMP_IF_UNLIKELY(x) (__builtin_expect(!!(x), 0))
 
-/* A word that another thread may lower at any time: read and written whole, no order needed. */
+/* Built under a thread sanitizer, gcc's or clang's: both take a volatile load for a race. */
 #if defined(__SANITIZE_THREAD__)
+#define EMP_PUBLIC_UNDER_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define EMP_PUBLIC_UNDER_TSAN 1
+#endif
+#endif
+#ifndef EMP_PUBLIC_UNDER_TSAN
+#define EMP_PUBLIC_UNDER_TSAN 0
+#endif
+
+/* A word that another thread may lower at any time: read and written whole, no order needed. */
+#if EMP_PUBLIC_UNDER_TSAN
 #define EMP_PUBLIC_LOAD_RELAXED(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #else
 /* One machine load, like the atomic, but compilers may keep other values in registers across it. */

@@ -99,7 +99,15 @@ enum emp_stack_guard emp_stack_map_guard(struct emp_stack_map *map, uint32_t slo
         emp_os_close(base, map->guard_bytes)) {
         return EMP_STACK_GUARD_MAPPING;
     }
+    /* order(stack-guards): relaxed; who takes the slot is ordered by the pool's lists */
+    emp_store_relaxed(&map->is_weak, 1u);
     return EMP_STACK_GUARD_WORD;
+}
+
+bool emp_stack_map_is_weak(const struct emp_stack_map *map)
+{
+    /* order(stack-guards): relaxed; as above */
+    return emp_load_relaxed(&map->is_weak) != 0;
 }
 
 bool emp_stack_map_purge(const struct emp_stack_map *map, uint32_t slot, uint32_t count)

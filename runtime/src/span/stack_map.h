@@ -31,6 +31,7 @@ struct emp_stack_map {
     uint32_t guard_bytes; /* at the low end of a slot */
     uint32_t kind;        /* enum emp_stack_guard: what this system offers */
     uint32_t mappings;    /* atomic: stack-guards. guards of the MAPPING kind made so far */
+    uint32_t is_weak;     /* atomic: stack-guards. a slot has but a word for a guard */
 };
 
 /* Opens a map of slots of 2^shift bytes, slots_max of them or as many as there is room for. */
@@ -45,6 +46,9 @@ void emp_stack_map_table_end(void *table, size_t bytes);
 
 /* Makes sure that the slot has its guard; returns the kind it has got. */
 enum emp_stack_guard emp_stack_map_guard(struct emp_stack_map *map, uint32_t slot);
+
+/* Whether any slot has got no more than a word: the system may refuse a guard at any moment. */
+bool emp_stack_map_is_weak(const struct emp_stack_map *map);
 
 /* Gives the pages of neighbouring slots back. False: refused, they are as they were. */
 bool emp_stack_map_purge(const struct emp_stack_map *map, uint32_t slot, uint32_t count);

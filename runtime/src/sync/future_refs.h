@@ -14,7 +14,9 @@
  * Order table: future-refs: leaving releases what the holder did; the last of a side, and the last
  *   of all, acquires it.
  * Progress: retain and leave_last wait-free, leave lock-free. ABA: a count has no identity.
- * Does not promise: use without a reference. 2^19 consumers and 2^11 producers are the most.
+ * Does not promise: use without a reference; the end leaves 0, which a leave too many finds as
+ *   long as the object is not used again, and then the process ends. 2^19 consumers and 2^11
+ *   producers are the most.
  * Threads: any. Design: [sync.proto.future-refs]
  */
 #ifndef EMP_SYNC_FUTURE_REFS_H
@@ -37,7 +39,7 @@
 enum emp_future_leave {
     EMP_FUTURE_LEFT,         /* it has left */
     EMP_FUTURE_LAST_OF_SIDE, /* still there, alone on its side: ends the side, then leave_last */
-    EMP_FUTURE_LAST_OF_ALL   /* still there, alone: ends everything */
+    EMP_FUTURE_LAST_OF_ALL   /* it has left, and nobody is there: ends everything */
 };
 
 /* The bits of a side's count. */
@@ -73,6 +75,8 @@ static inline enum emp_future_leave emp_future_refs_leave(uint32_t *refs, uint32
 
         emp_check(count != 0);
         if (seen == side) {
+            /* order(future-refs): relaxed; nobody else holds it; a stale holder finds it dead */
+            emp_store_relaxed(refs, 0);
             return EMP_FUTURE_LAST_OF_ALL;
         }
         if (count == side) {

@@ -13,6 +13,7 @@
  *                            |                       | settle: parked (parker)
  *                            +---- wake (runner) -- parked
  *   grow_old (parker): sleeps with an age one higher; wake of busy does nothing: try again later.
+ *   free --share (taker)--> shared --end--> free: no parker, no wake of this word.
  *
  * Invariants: I1 the stack is touched by the runner while it runs, by the parker while it is busy,
  *   by nobody otherwise. I2 what is saved beside it is written while busy, read after the wake.
@@ -50,7 +51,8 @@ enum emp_stack_state {
     EMP_STACK_RUNS,     /* with a runner */
     EMP_STACK_SLEEPS,   /* with nobody, all of it in its slot */
     EMP_STACK_BUSY,     /* with a parker */
-    EMP_STACK_PARKED    /* with nobody, the live part saved beside it */
+    EMP_STACK_PARKED,   /* with nobody, the live part saved beside it */
+    EMP_STACK_SHARED    /* a run slot's until the end; its owner is the slot: sync/run_slot.h */
 };
 
 /* What a wake finds. */
@@ -79,6 +81,13 @@ static inline void emp_stack_word_begin(uint64_t *word, uint64_t owner)
 {
     /* order(stack-word): relaxed; only the runner's sleep makes the stack known to others */
     emp_store_relaxed(word, owner | EMP_STACK_RUNS);
+}
+
+/* Taker: the stack is a run slot from now on; nobody but its taker ends that. */
+static inline void emp_stack_word_share(uint64_t *word, uint64_t slot)
+{
+    /* order(stack-word): relaxed; parkers leave it alone, others find the slot by its table */
+    emp_store_relaxed(word, slot | EMP_STACK_SHARED);
 }
 
 /* Runner: the stack sleeps from now on. */

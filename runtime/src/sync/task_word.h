@@ -40,22 +40,16 @@
 #include "base/compiler.h"
 #include "sync/atomic.h"
 
-/* 63-16: references | 15-8: status of the user | 7-0: flags */
-#define EMP_TASK_RUNNING       0x01u /* with a runner */
-#define EMP_TASK_COMPLETE      0x02u /* decided how it ends; with RUNNING: ending */
-#define EMP_TASK_NOTIFIED      0x04u /* woken since it began to run; in a queue unless running */
-#define EMP_TASK_JOIN_INTEREST 0x08u /* somebody asked for the result; const */
-#define EMP_TASK_CANCELLED     0x10u /* is to end without a result */
-#define EMP_TASK_BODY_SPLIT    0x20u /* the body is a block of its own; const */
-#define EMP_TASK_STACKFUL      0x40u /* told of its cancellation by a last run; const */
-#define EMP_TASK_PINNED        0x80u /* runs on the worker of its hint only; const */
-#define EMP_TASK_CONST \
-    (EMP_TASK_JOIN_INTEREST | EMP_TASK_BODY_SPLIT | EMP_TASK_STACKFUL | EMP_TASK_PINNED)
-#define EMP_TASK_STATUS_SHIFT 8u
-#define EMP_TASK_STATUS       0xff00u
-#define EMP_TASK_REF_SHIFT    16u
-#define EMP_TASK_REF          ((uint64_t)1 << EMP_TASK_REF_SHIFT)
-#define EMP_TASK_REFS_MAX     ((uint64_t)1 << 47) /* more is a leak in a loop */
+/* 63-8: references | 7-0: flags */
+#define EMP_TASK_RUNNING    0x01u /* with a runner */
+#define EMP_TASK_COMPLETE   0x02u /* decided how it ends; with RUNNING: ending */
+#define EMP_TASK_NOTIFIED   0x04u /* woken since it began to run; in a queue unless running */
+#define EMP_TASK_CANCELLED  0x08u /* is to end without a result */
+#define EMP_TASK_BODY_SPLIT 0x10u /* the body is a block of its own; const */
+#define EMP_TASK_STACKFUL   0x20u /* told of its cancellation by a last run; const */
+#define EMP_TASK_REF_SHIFT  8u
+#define EMP_TASK_REF        ((uint64_t)1 << EMP_TASK_REF_SHIFT)
+#define EMP_TASK_REFS_MAX   ((uint64_t)1 << 55) /* more is a leak in a loop */
 
 /* What a step leaves to its caller. */
 enum emp_task_step {

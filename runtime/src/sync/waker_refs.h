@@ -12,8 +12,9 @@
  *   single holder is found by a load: nobody else could add. waker-fired: decides who is first,
  *   and shows nothing.
  * Progress: wait-free. ABA: a count has no identity.
- * Does not promise: that a clone made by who holds none counts. More than 2^31 clones end the
- *   process.
+ * Does not promise: that a clone made by who holds none counts; the end leaves 0, which a release
+ *   too many finds as long as the object is not used again, and then the process ends. More than
+ *   2^31 clones end the process.
  * Threads: any. Design: [sync.proto.waker-refs]
  */
 #ifndef EMP_SYNC_WAKER_REFS_H
@@ -50,6 +51,8 @@ static inline bool emp_waker_refs_release(uint32_t *refs)
 {
     /* order(waker-refs): acquire; 1: what those who left did; nobody else can add */
     if (emp_load_acquire(refs) == 1) {
+        /* order(waker-refs): relaxed; nobody else holds it; a stale holder finds it dead */
+        emp_store_relaxed(refs, 0);
         return true;
     }
     /* order(waker-refs): acq_rel; what this holder did is shown, what the others did is seen */

@@ -1,7 +1,8 @@
 /*
  * What: an executor whose n-th thread the system refuses: what was started runs and can be stopped,
- *       the rest of the workers stays free.
- * How:  a pthread_create of the test itself, before the real one, fails when it is told to.
+ *       the rest of the workers stays free; and one for which there is no memory.
+ * How:  a pthread_create of the test itself, before the real one, fails when it is told to; a limit
+ *       below what is in use lets no slab come.
  * Shows: [adapter.proto.executor]
  * ctest-not-under: thread address
  *       (they have a pthread_create of their own)
@@ -20,7 +21,9 @@
 
 #include "adapter/executor.h"
 #include "async/task.h"
+#include "core/advanced_memory_pool.h"
 #include "core/async_memory_pool.h"
+#include "core/memory_monitor.h"
 
 #define WORKERS 4u
 
@@ -77,10 +80,43 @@ static void refused_thread_leaves_the_others_and_its_worker_free(void **state)
     }
 }
 
+/* More than lie ready in slabs of any size. */
+#define EXECUTORS_MAX 4096u
+
+static void want_of_memory_is_told_by_create_and_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    static struct emp_executor *made[EXECUTORS_MAX];
+    static const unsigned workers[] = {1, EMP_EXECUTOR_WORKERS_MAX};
+
+    for (unsigned i = 0; i < sizeof workers / sizeof workers[0]; i++) {
+        struct emp_executor *const untouched = (struct emp_executor *)(void *)made;
+        struct emp_executor *out = untouched;
+        enum emp_status status = EMP_OK;
+        unsigned count = 0;
+
+        assert_int_equal(emp_option_set("limit", "1m"), EMP_OK);
+        while (status == EMP_OK && count < EXECUTORS_MAX) {
+            status = emp_executor_create(workers[i], &made[count]);
+            count += status == EMP_OK;
+        }
+        assert_int_equal(status, EMP_ERR_NOMEM);
+        assert_int_equal(emp_executor_create(workers[i], &out), EMP_ERR_NOMEM);
+        assert_ptr_equal(out, untouched);
+        while (count > 0) {
+            assert_int_equal(emp_executor_destroy(made[--count]), EMP_OK);
+        }
+        assert_int_equal(emp_option_set("limit", "0"), EMP_OK);
+        assert_int_equal(emp_executor_create(workers[i], &out), EMP_OK);
+        assert_int_equal(emp_executor_destroy(out), EMP_OK);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused_thread_leaves_the_others_and_its_worker_free),
+        cmocka_unit_test(want_of_memory_is_told_by_create_and_leaves_nothing_behind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

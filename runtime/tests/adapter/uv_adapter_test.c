@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <dlfcn.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "adapter/timer_wheel.h"
@@ -237,6 +239,51 @@ static void tasks_of_other_threads_run_on_the_loop(void **state)
     assert_int_equal(stats.queued, 0);
 }
 
+static bool is_slow_send;    /* atomic: the next send takes its time */
+static unsigned sends_begun; /* atomic */
+static unsigned sends_ended; /* atomic */
+
+/* Stands before libuv's. */
+int uv_async_send(uv_async_t *handle)
+{
+    int (*next)(uv_async_t * handle);
+
+    *(void **)&next = dlsym(RTLD_NEXT, "uv_async_send");
+    __atomic_fetch_add(&sends_begun, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_exchange_n(&is_slow_send, false, __ATOMIC_SEQ_CST)) {
+        (void)usleep(100000);
+    }
+    __atomic_fetch_add(&sends_ended, 1, __ATOMIC_SEQ_CST);
+    return next(handle);
+}
+
+static void spawn_one(void *arg)
+{
+    (void)arg;
+    spawn(&count_type, 0);
+}
+
+/* An event that was on its way may bring the loop the task of another thread before that thread has
+   sent its own: if the loop could go on to close then, the send would touch what is freed. */
+static void nobody_sends_to_a_loop_that_has_seen_his_task(void **state)
+{
+    uv_thread_t thread;
+    struct emp_uv_stats stats;
+
+    (void)state;
+    ran = 0;
+    sends_begun = sends_ended = 0;
+    is_slow_send = true;
+    assert_int_equal(uv_thread_create(&thread, spawn_one, NULL), 0);
+    do {
+        assert_int_equal(emp_uv_get_stats(uv, &stats), EMP_OK);
+    } while (stats.queued == 0);
+    assert_int_equal(__atomic_load_n(&sends_begun, __ATOMIC_SEQ_CST), 1);
+    assert_int_equal(__atomic_load_n(&sends_ended, __ATOMIC_SEQ_CST), 1);
+    assert_int_equal(uv_thread_join(&thread), 0);
+    turn_until(&ran, 1);
+}
+
 /* ---- timers ---- */
 
 enum { TIMERS = 300 };
@@ -421,6 +468,7 @@ int main(void)
         WITH_LOOP(a_task_that_wakes_itself_does_not_keep_events_away),
         WITH_LOOP(a_queue_that_is_not_empty_keeps_poll_from_waiting),
         WITH_LOOP(tasks_of_other_threads_run_on_the_loop),
+        WITH_LOOP(nobody_sends_to_a_loop_that_has_seen_his_task),
         WITH_LOOP(timers_fire_in_order_and_never_early),
         WITH_LOOP(a_timer_that_starts_itself_anew_lets_others_through),
         WITH_LOOP(a_later_timer_fires_after_the_earlier_was_stopped),

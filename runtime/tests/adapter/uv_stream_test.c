@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -395,6 +396,23 @@ static void closing_the_handle_ends_a_write_that_waits(void **state)
     free(data);
 }
 
+/* A length of which the lower 32 bits are few. */
+static void a_write_of_more_than_32_bits_is_not_taken_for_a_small_one(void **state)
+{
+    const size_t bytes = ((size_t)4 << 30) + 10;
+    char *const data =
+        mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct emp_future *rest = NULL;
+
+    (void)state;
+    assert_true(data != MAP_FAILED);
+    assert_int_equal(emp_uv_stream_write(&stream, data, bytes, &rest), EMP_ERR_AGAIN);
+    assert_int_equal(close(far_end), 0);
+    far_end = -1;
+    assert_true(chunk_of(rest).bytes < 0);
+    assert_int_equal(munmap(data, bytes), 0);
+}
+
 int main(void)
 {
 #define WITH_STREAM(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -417,6 +435,7 @@ int main(void)
         WITH_STREAM(a_large_write_ends_when_the_other_side_has_read),
         WITH_STREAM(a_write_to_nobody_says_closed),
         WITH_STREAM(closing_the_handle_ends_a_write_that_waits),
+        WITH_STREAM(a_write_of_more_than_32_bits_is_not_taken_for_a_small_one),
     };
 
     /* A write to a side that is gone must come back as an error, not as a signal. */

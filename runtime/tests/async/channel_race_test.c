@@ -25,15 +25,19 @@ static unsigned char *came;   /* atomic: test. per value, how often */
 struct sleeper {
     pthread_mutex_t lock;
     pthread_cond_t change;
-    uint32_t wakes; /* the lock's */
+    uint32_t wakes;  /* the lock's */
+    uint32_t clones; /* atomic: test. wakers that others still hold: one that is late comes here */
 };
 
 static void *sleeper_clone(void *data)
 {
+    struct sleeper *sleeper = data;
+
+    emp_fetch_add_relaxed(&sleeper->clones, 1);
     return data;
 }
 
-static void sleeper_wake(void *data)
+static void sleeper_wake_by_ref(void *data)
 {
     struct sleeper *sleeper = data;
 
@@ -45,17 +49,34 @@ static void sleeper_wake(void *data)
 
 static void sleeper_drop(void *data)
 {
-    (void)data;
+    struct sleeper *sleeper = data;
+
+    emp_fetch_sub_acq_rel(&sleeper->clones, 1);
 }
 
-static const struct emp_waker_vtable sleeper_vt = {sleeper_clone, sleeper_wake, sleeper_wake,
+static void sleeper_wake(void *data)
+{
+    sleeper_wake_by_ref(data);
+    sleeper_drop(data);
+}
+
+static const struct emp_waker_vtable sleeper_vt = {sleeper_clone, sleeper_wake, sleeper_wake_by_ref,
                                                    sleeper_drop};
 
 static void sleeper_init(struct sleeper *sleeper)
 {
     sleeper->wakes = 0;
+    sleeper->clones = 0;
     (void)pthread_mutex_init(&sleeper->lock, NULL);
     (void)pthread_cond_init(&sleeper->change, NULL);
+}
+
+/* A waker is woken without the channel's lock: the wait may be over by then, the waker must not. */
+static void sleeper_end(struct sleeper *sleeper)
+{
+    while (emp_load_acquire(&sleeper->clones) != 0) {
+        (void)sched_yield();
+    }
 }
 
 /* Until there was one more wake than those that were used up. */
@@ -107,6 +128,7 @@ static void *producer_main(void *arg)
         }
         emp_fetch_add_relaxed(&accepted, 1);
     }
+    sleeper_end(&sleeper);
     emp_channel_sender_release(channel);
     return NULL;
 }
@@ -132,6 +154,7 @@ static void *receiver_main(void *arg)
         emp_fetch_add_relaxed(&received, 1);
     }
     test_free(last);
+    sleeper_end(&sleeper);
     emp_channel_receiver_release(channel);
     return NULL;
 }
@@ -226,6 +249,7 @@ static void *endless_main(void *arg)
     while (send_sleeping(&sleeper, &value) == EMP_OK) {
         emp_fetch_add_relaxed(&accepted, 1);
     }
+    sleeper_end(&sleeper);
     emp_channel_sender_release(channel);
     return NULL;
 }

@@ -13,9 +13,12 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <pthread.h>
+#include <semaphore.h>
 
 #include "adapter/executor.h"
 #include "async/coroutine.h"
@@ -383,6 +386,116 @@ static void a_collector_finds_roots_on_stacks_and_in_copies(void **state)
     end_all(10);
 }
 
+/* Parks whatever sleeps, again and again. */
+static bool is_parking; /* atomic */
+
+static void *park_again_and_again(void *arg)
+{
+    (void)arg;
+    for (uint64_t now = 1; __atomic_load_n(&is_parking, __ATOMIC_ACQUIRE); now += IDLE_NS) {
+        (void)emp_coroutine_tick(pool, now);
+    }
+    return NULL;
+}
+
+/* A stack that is just being parked is asleep: a collector that missed it would free what it holds.
+ */
+static void a_collector_misses_no_stack_that_is_just_being_parked(void **state)
+{
+    pthread_t parker;
+
+    (void)state;
+    spawn(64);
+    __atomic_store_n(&is_parking, true, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_create(&parker, NULL, park_again_and_again, NULL), 0);
+    for (unsigned round = 0; round < 300; round++) {
+        for (unsigned i = 0; i < 64; i++) {
+            wake(&sleepers[i]);
+        }
+        run();
+        for (unsigned i = 0; i < 1000 && stats_now().parked < 64; i++) {
+            memset(&walk, 0, sizeof walk);
+            emp_stack_each(pool, visit, NULL);
+            assert_int_equal(walk.ranges, 64);
+        }
+    }
+    __atomic_store_n(&is_parking, false, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_join(parker, NULL), 0);
+    end_all(64);
+}
+
+static sem_t held;
+static sem_t let_go;
+
+static void visit_and_wait(const struct emp_stack_range *range, void *arg)
+{
+    (void)range;
+    (void)arg;
+    (void)sem_post(&held);
+    (void)sem_wait(&let_go);
+}
+
+static void *walk_slowly(void *arg)
+{
+    emp_stack_each(pool, visit_and_wait, arg);
+    return NULL;
+}
+
+/* In the child: all go on where they were, although nobody is left who would let one go. */
+static void wake_all_in_child(void)
+{
+    unsigned wrong = 0;
+
+    (void)alarm(20);
+    for (unsigned i = 0; i < 4; i++) {
+        wake(&sleepers[i]);
+    }
+    (void)emp_executor_run(executor, EMP_EXECUTOR_UNTIL_IDLE);
+    for (unsigned i = 0; i < 4; i++) {
+        wrong += sleepers[i].turns != 1 || sleepers[i].wrong != 0;
+    }
+    grow_old(5);
+    wrong += stats_now().parked != 4;
+    for (unsigned i = 0; i < 4; i++) {
+        (void)emp_task_abort(sleepers[i].task);
+    }
+    (void)emp_executor_run(executor, EMP_EXECUTOR_UNTIL_IDLE);
+    for (unsigned i = 0; i < 4; i++) {
+        wrong += sleepers[i].wrong != 0 || !emp_task_is_complete(sleepers[i].task);
+    }
+    wrong += stats_now().parked != 0;
+    _exit(wrong == 0 ? 0 : 1);
+}
+
+static void a_stack_that_another_thread_held_at_a_fork_goes_on_in_the_child(void **state)
+{
+    (void)state;
+    for (unsigned parked = 0; parked < 2; parked++) {
+        pthread_t walker;
+        int status = -1;
+
+        memset(sleepers, 0, sizeof sleepers);
+        assert_int_equal(sem_init(&held, 0, 0), 0);
+        assert_int_equal(sem_init(&let_go, 0, 0), 0);
+        spawn(4);
+        grow_old(parked == 0 ? 0 : 5);
+        assert_int_equal(pthread_create(&walker, NULL, walk_slowly, NULL), 0);
+        for (unsigned i = 0; i < 4; i++) {
+            assert_int_equal(sem_wait(&held), 0);
+            const pid_t child = fork();
+
+            if (child == 0) {
+                wake_all_in_child();
+            }
+            assert_int_equal(waitpid(child, &status, 0), child);
+            assert_int_equal(status, 0);
+            assert_int_equal(sem_post(&let_go), 0);
+        }
+        assert_int_equal(pthread_join(walker, NULL), 0);
+        end_all(4);
+    }
+}
+
 static void write_to_parked(void *arg)
 {
     volatile uint64_t *local = NULL;
@@ -441,6 +554,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_idle_time_of_zero_parks_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_many_pages_park_without_a_tick, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_size_is_parked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_collector_misses_no_stack_that_is_just_being_parked,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_stack_that_another_thread_held_at_a_fork_goes_on_in_the_child, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_collector_finds_roots_on_stacks_and_in_copies, set_up,
                                         tear_down),
         cmocka_unit_test(a_write_to_a_parked_stack_is_told_by_debug_builds),

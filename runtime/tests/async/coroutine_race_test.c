@@ -1,10 +1,12 @@
 /*
  * What: coroutines on several workers, with threads that wake, cancel and park at the same time:
  *       every one ends, once, with its locals intact, wherever it went on; pins hold meanwhile;
- *       stacks are given back and used again by the hundred thousand.
+ *       stacks are given back and used again by the hundred thousand. The same with most of them
+ *       on a few run slots and a collector beside them.
  * How:  seeded streams say what each does next; the parker's clock runs a thousand times too fast.
- * Shows: [async.proto.coroutine] [async.proto.park] [async.inv.stack-once]
- *        [async.inv.no-thread-kept] [sync.proto.stack-word] [sync.proto.parting]
+ * Shows: [async.proto.coroutine] [async.proto.park] [async.proto.run-slots]
+ *        [async.inv.stack-once] [async.inv.no-thread-kept] [sync.proto.stack-word]
+ *        [sync.proto.parting]
  * ctest-timeout: 300
  */
 #define _GNU_SOURCE
@@ -28,10 +30,12 @@
 #include "core/async_memory_pool.h"
 #include "support/async_pool.h"
 #include "sync/atomic.h"
+#include "thread/fiber.h"
 
 #define WORKERS 3u
 #define TOTAL   100000u
 #define LIVE    64u
+#define SLOTS   8u
 #define STEPS   6u
 #define WORDS   24u
 #define SEED    20261127u
@@ -146,21 +150,43 @@ static void body(void *args)
     add(&total.ended, 1);
 }
 
+/* What a collector does with one that holds still. */
+static void look(const struct emp_stack_range *range, void *arg)
+{
+    const size_t bytes = (size_t)((const char *)range->limit - (const char *)range->low);
+
+    if (!range->is_running && bytes > sizeof(void *)) {
+        *(uint64_t *)arg += ((const unsigned char *)range->low)[bytes - 1];
+    }
+}
+
+/* arg: NULL, or a sum for a collector that looks at all of them. */
 static void *park_all_the_time(void *arg)
 {
     uint64_t clock = now_ns();
 
-    (void)arg;
     /* order(test-count): acquire; the end of the test */
     while (emp_load_acquire(&total.stop) == 0) {
         clock += 1000000000u;
         (void)emp_coroutine_tick(pool, clock);
+        if (arg != NULL) {
+            emp_stack_each(pool, look, arg);
+        }
     }
     return NULL;
 }
 
+/* How the n-th is made: some pinned, of the others three quarters shared if any. */
+static uint32_t flags_of(unsigned n, bool has_shared)
+{
+    if (n % 16 == 0) {
+        return EMP_COROUTINE_PINNED;
+    }
+    return has_shared && n % 4 != 0 ? (uint32_t)EMP_COROUTINE_SHARED : 0u;
+}
+
 /* Keeps LIVE coroutines alive until TOTAL were made; some are cancelled. */
-static void spawn_all(unsigned count)
+static void spawn_all(unsigned count, bool has_shared)
 {
     struct emp_task *live[LIVE] = {0};
     uint64_t seed = SEED;
@@ -173,7 +199,7 @@ static void spawn_all(unsigned count)
             .entry = body,
             .args = &seed,
             .args_bytes = sizeof seed,
-            .flags = i % 16 == 0 ? (uint32_t)EMP_COROUTINE_PINNED : 0u,
+            .flags = flags_of(i, has_shared),
             .stack_bytes = i % 3 == 0 ? 12000u : 0u,
             .site = EMP_SPAWN_SITE(),
         };
@@ -199,19 +225,24 @@ static void spawn_all(unsigned count)
     }
 }
 
-static void coroutines_survive_wakes_cancels_and_parking_on_several_threads(void **state)
+static void survive(bool has_shared)
 {
     const unsigned count = EMP_TSAN ? TOTAL / 10 : TOTAL;
     pthread_t parker;
     struct emp_coroutine_stats stats;
+    struct emp_coroutine_policy policy;
+    uint64_t sum = 0;
 
-    (void)state;
+    memset(&total, 0, sizeof total);
     print_message("seed %u\n", SEED);
     assert_int_equal(emp_async_pool_create(NULL, &pool), EMP_OK);
+    policy = emp_coroutine_get_policy(pool);
+    policy.run_slots = SLOTS;
+    assert_int_equal(emp_coroutine_set_policy(pool, &policy), EMP_OK);
     assert_int_equal(emp_executor_create(WORKERS, &executor), EMP_OK);
     assert_int_equal(emp_executor_start(executor, WORKERS), EMP_OK);
-    assert_int_equal(pthread_create(&parker, NULL, park_all_the_time, NULL), 0);
-    spawn_all(count);
+    assert_int_equal(pthread_create(&parker, NULL, park_all_the_time, has_shared ? &sum : NULL), 0);
+    spawn_all(count, has_shared);
     assert_int_equal(emp_executor_stop(executor, EMP_EXECUTOR_DRAIN), EMP_OK);
     assert_int_equal(emp_executor_destroy(executor), EMP_OK);
     /* order(test-count): release; the parker may end */
@@ -219,24 +250,42 @@ static void coroutines_survive_wakes_cancels_and_parking_on_several_threads(void
     assert_int_equal(pthread_join(parker, NULL), 0);
 
     assert_int_equal(emp_coroutine_get_stats(pool, &stats), EMP_OK);
-    print_message("moved %llu, cancelled %llu, parked %llu\n", (unsigned long long)total.moved,
-                  (unsigned long long)total.cancelled, (unsigned long long)stats.parks);
+    print_message("moved %llu, cancelled %llu, parked %llu, saved %llu, put off %llu\n",
+                  (unsigned long long)total.moved, (unsigned long long)total.cancelled,
+                  (unsigned long long)stats.parks, (unsigned long long)stats.shared_saves,
+                  (unsigned long long)stats.shared_waits);
     assert_int_equal(total.ended, total.begun);
     assert_in_range(total.begun, count - count / 7, count); /* some are cancelled before */
     assert_int_equal(total.wrong, 0);
     assert_true(total.moved > 0);
     assert_int_equal(stats.parked, 0);
     assert_int_equal(stats.parks, stats.unparks);
-    assert_int_equal(stats.slots_used, stats.free_warm + stats.free_cold);
+    assert_int_equal(stats.shared_saved, 0);
+    assert_int_equal(stats.shared_saves > 0, stats.run_slots != 0);
+    assert_int_equal(stats.run_slots != 0, has_shared && !emp_fiber_watched);
+    assert_int_equal(stats.slots_used, stats.free_warm + stats.free_cold + stats.run_slots);
     assert_true(stats.slots_used < 1000);
     assert_int_equal(async_pool_in_use(pool, "waiter"), 0);
     assert_int_equal(emp_async_pool_destroy(pool, NULL, NULL), EMP_OK);
+}
+
+static void coroutines_survive_wakes_cancels_and_parking_on_several_threads(void **state)
+{
+    (void)state;
+    survive(false);
+}
+
+static void they_do_so_on_shared_run_slots_with_a_collector_beside_them(void **state)
+{
+    (void)state;
+    survive(true);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(coroutines_survive_wakes_cancels_and_parking_on_several_threads),
+        cmocka_unit_test(they_do_so_on_shared_run_slots_with_a_collector_beside_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

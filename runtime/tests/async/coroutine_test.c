@@ -322,6 +322,37 @@ static void a_deadline_ends_a_wait_and_a_value_ends_a_deadline(void **state)
     emp_promise_drop(future);
 }
 
+static void body_gives_up(void *args)
+{
+    struct emp_future *const future = *(struct emp_future **)args;
+
+    noted.status[0] = emp_await_until(future, NULL, 0, NULL, now_ns() + MS);
+    noted.status[1] = emp_await(future, NULL, 0, NULL);
+}
+
+/* A server awaits one future, its end, in every connection: what has ended must not stay there. */
+static void a_wait_that_was_given_up_leaves_nothing_in_a_future_that_lives_on(void **state)
+{
+    struct emp_future *const future = emp_future_new(pool);
+    struct emp_task *task = spawn(body_gives_up, &future, sizeof future);
+
+    (void)state;
+    while (noted.status[0] == EMP_OK) {
+        run_until(EMP_EXECUTOR_UNTIL_IDLE);
+    }
+    run_until(EMP_EXECUTOR_UNTIL_IDLE);
+    assert_int_equal(async_pool_in_use(pool, "waiter"), 1); /* of the second wait */
+    assert_true(emp_task_abort(task));
+    emp_task_release(task);
+    run_until(EMP_EXECUTOR_UNTIL_IDLE);
+    assert_int_equal(noted.status[0], EMP_ERR_TIMED_OUT);
+    assert_int_equal(noted.status[1], EMP_ERR_CANCELLED);
+    assert_int_equal(async_pool_in_use(pool, "waiter"), 0);
+    assert_int_equal(async_pool_in_use(pool, "task"), 0);
+    emp_future_drop(future);
+    emp_promise_drop(future);
+}
+
 static void body_pins(void *args)
 {
     (void)args;
@@ -426,6 +457,94 @@ static void each_size_of_stack_holds_what_was_asked_for(void **state)
     }
 }
 
+/* A scheduler in front of the executor's, which looks at timers before they start. */
+static unsigned links_left; /* of timers that were started: not NULL */
+
+static void looking_submit(struct emp_scheduler *self, struct emp_task *task,
+                           enum emp_submit_reason why)
+{
+    struct emp_scheduler *const real = emp_executor_scheduler(executor);
+
+    (void)self;
+    real->submit(real, task, why);
+}
+
+static enum emp_status looking_timer_start(struct emp_scheduler *self, struct emp_timer *timer)
+{
+    struct emp_scheduler *const real = emp_executor_scheduler(executor);
+
+    (void)self;
+    for (unsigned i = 0; i < 3; i++) {
+        links_left += timer->link[i] != NULL;
+    }
+    noted.runs++;
+    return real->timer_start(real, timer);
+}
+
+static bool looking_timer_stop(struct emp_scheduler *self, struct emp_timer *timer)
+{
+    struct emp_scheduler *const real = emp_executor_scheduler(executor);
+
+    (void)self;
+    return real->timer_stop(real, timer);
+}
+
+static void wake_nobody(void *copy)
+{
+    (void)copy;
+}
+
+static void body_naps(void *args)
+{
+    (void)args;
+    noted.status[0] = emp_sleep_until(now_ns() + MS);
+}
+
+static void timer_of_a_used_object_has_no_links_before_its_start(void **state)
+{
+    static struct emp_scheduler looking = {looking_submit, looking_timer_start, looking_timer_stop};
+    static const struct emp_waker_calls calls = {.wake = wake_nobody};
+    struct emp_coroutine_spawn it = how(body_naps);
+    unsigned char ones[EMP_WAKER_INLINE_BYTES];
+    struct emp_waker waker;
+
+    (void)state;
+    links_left = 0;
+    memset(ones, 0xff, sizeof ones);
+    assert_int_equal(emp_waker_custom(pool, &calls, ones, sizeof ones, &waker), EMP_OK);
+    emp_waker_drop(&waker); /* the alarm gets the same object */
+    it.scheduler = &looking;
+    assert_int_equal(emp_coroutine_spawn(&it, NULL, NULL), EMP_OK);
+    run_until(EMP_EXECUTOR_UNTIL_DONE);
+    assert_int_equal(noted.status[0], EMP_OK);
+    assert_int_equal(noted.runs, 1);
+    assert_int_equal(links_left, 0);
+}
+
+/* With the largest arguments, on stacks that begin at every offset in their page. */
+static void all_of_what_was_asked_for_is_there(void **state)
+{
+    static const size_t sizes[] = {12u << 10, 48u << 10, 192u << 10, 957u << 10};
+    size_t args[EMP_COROUTINE_ARGS_MAX / sizeof(size_t)] = {0};
+    unsigned runs = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 32 * sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct emp_coroutine_spawn it = how(body_uses_stack);
+
+        it.stack_bytes = sizes[i / 32];
+        it.args = args;
+        it.args_bytes = sizeof args;
+        args[0] = it.stack_bytes;
+        assert_int_equal(emp_coroutine_spawn(&it, NULL, NULL), EMP_OK);
+        runs += i % 32 == 31 ? 32 : 0;
+        if (i % 32 == 31) {
+            run_until(EMP_EXECUTOR_UNTIL_DONE);
+        }
+        assert_int_equal(noted.runs, runs);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,14 +559,19 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_that_nobody_can_wake_is_cancelled, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_sleep_lasts_as_long_as_it_should, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_sleep_is_ended_by_cancellation, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(timer_of_a_used_object_has_no_links_before_its_start,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_deadline_ends_a_wait_and_a_value_ends_a_deadline, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_wait_that_was_given_up_leaves_nothing_in_a_future_that_lives_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pins_are_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(waits_outside_of_a_coroutine_are_refused, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(spawns_that_say_nonsense_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_size_of_stack_holds_what_was_asked_for, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(all_of_what_was_asked_for_is_there, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,6 +77,34 @@ static void batch_makes_tasks_of_consecutive_args(void **state)
     assert_int_equal(emp_task_spawn_batch(&spawn, 3), 0);
 }
 
+static void batch_ends_where_memory_does_and_says_how_far_it_came(void **state)
+{
+    (void)state;
+    enum { LIMIT = 7, WANTED = 20 };
+    struct emp_async_pool_config config = emp_async_pool_config_default();
+    struct emp_async_pool *small = NULL;
+    struct plan plans[WANTED];
+
+    for (unsigned i = 0; i < WANTED; i++) {
+        plans[i] = (struct plan){WAKE_SELF, i};
+    }
+    config.task_pool.max_capacity = LIMIT;
+    assert_int_equal(emp_async_pool_create(&config, &small), EMP_OK);
+    struct emp_spawn spawn = planned_spawn_of(&planned_large, plans);
+
+    spawn.pool = small;
+    for (unsigned round = 0; round < 2; round++) { /* what the first left serves the second */
+        assert_int_equal(emp_task_spawn_batch(&spawn, WANTED), LIMIT);
+        assert_int_equal(planned_queue.length, LIMIT);
+        while (planned_queue.length > 0) {
+            planned_body_seen = NULL;
+            (void)task_queue_run_one(&planned_queue);
+        }
+    }
+    assert_int_equal(planned_drops, 2 * LIMIT);
+    assert_int_equal(emp_async_pool_destroy(small, NULL, NULL), EMP_OK);
+}
+
 static void wrong_arguments_are_refused_and_nothing_happens(void **state)
 {
     (void)state;
@@ -225,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TASK_TEST(body_begins_with_the_args_and_the_rest_is_zero),
         TASK_TEST(batch_makes_tasks_of_consecutive_args),
+        TASK_TEST(batch_ends_where_memory_does_and_says_how_far_it_came),
         TASK_TEST(wrong_arguments_are_refused_and_nothing_happens),
         TASK_TEST(want_of_memory_at_each_allocation_leaves_nothing_behind),
         TASK_TEST(tasks_know_the_place_that_spawned_them),

@@ -171,6 +171,60 @@ static void every_system_call_may_be_refused(void **state)
     }
 }
 
+static unsigned abandoned;
+static unsigned char abandoned_args[ARG_SIZE];
+
+static void note_abandoned(void *args)
+{
+    abandoned++;
+    memcpy(abandoned_args, args, ARG_SIZE);
+}
+
+/* Who gave the arguments learns that entry does not run, once, and the join side that it is over;
+   with the address space back the next one runs. */
+static void one_that_gets_no_stack_is_abandoned_once(void **state)
+{
+    unsigned char args[ARG_SIZE];
+    struct emp_future *join = NULL;
+
+    (void)state;
+    begin(NULL);
+    for (unsigned i = 0; i < ARG_SIZE; i++) {
+        args[i] = (unsigned char)(i * 7);
+    }
+    const struct emp_coroutine_spawn it = {
+        .pool = pool,
+        .scheduler = emp_executor_scheduler(executor),
+        .entry = body,
+        .abandon = note_abandoned,
+        .args = args,
+        .args_bytes = sizeof args,
+    };
+
+    abandoned = 0;
+    assert_int_equal(emp_coroutine_spawn(&it, &join, NULL), EMP_OK);
+    emp_os_fault_arm(EMP_OS_CALL_RESERVE, 1, EMP_OS_FAULT_FROM_ON, ENOMEM);
+    assert_int_equal(emp_executor_run(executor, EMP_EXECUTOR_UNTIL_DONE), EMP_OK);
+    assert_true(emp_os_fault_hits() > 0);
+    emp_os_fault_disarm();
+    assert_int_equal(abandoned, 1);
+    assert_memory_equal(abandoned_args, args, sizeof args);
+    assert_int_equal(seen.ran, 0);
+    assert_int_equal(emp_future_poll(join, NULL, NULL, 0, NULL), EMP_ERR_CANCELLED);
+    emp_future_drop(join);
+
+    struct emp_task *task = NULL;
+
+    assert_int_equal(emp_coroutine_spawn(&it, NULL, &task), EMP_OK);
+    assert_int_equal(emp_executor_run(executor, EMP_EXECUTOR_UNTIL_IDLE), EMP_OK);
+    (void)emp_task_abort(task);
+    emp_task_release(task);
+    assert_int_equal(emp_executor_run(executor, EMP_EXECUTOR_UNTIL_DONE), EMP_OK);
+    assert_int_equal(seen.ran, 1);
+    assert_int_equal(abandoned, 1);
+    end();
+}
+
 static void a_pool_without_memory_is_refused_as_a_whole(void **state)
 {
     (void)state;
@@ -205,6 +259,12 @@ static void a_thread_without_a_stack_for_the_handler_runs_coroutines(void **stat
 
 #else
 
+static void one_that_gets_no_stack_is_abandoned_once(void **state)
+{
+    (void)state;
+    skip();
+}
+
 static void every_system_call_may_be_refused(void **state)
 {
     (void)state;
@@ -231,6 +291,7 @@ int main(void)
         cmocka_unit_test(pools_with_limits_refuse_and_go_on),
         cmocka_unit_test(every_system_call_may_be_refused),
         cmocka_unit_test(a_pool_without_memory_is_refused_as_a_whole),
+        cmocka_unit_test(one_that_gets_no_stack_is_abandoned_once),
         cmocka_unit_test(a_thread_without_a_stack_for_the_handler_runs_coroutines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

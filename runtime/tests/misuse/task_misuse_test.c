@@ -1,8 +1,9 @@
 /*
  * What: misuse of tasks that the state word shows, told by the call: a run without a submit, a run
- *       of a task that has ended, references given back or used once too often, too many of them.
+ *       of a task that has ended, references given back or used once too often, too many of them;
+ *       a resume of a coroutine that does not sleep.
  * How:  a misuse callback that counts by code and continues; afterwards the task is as it was.
- * Shows: [async.proto.task]
+ * Shows: [async.proto.task] [async.proto.coroutine]
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "async/coroutine.h"
 #include "async/task_core.h"
 #include "core/async_memory_pool.h"
 #include "core/memory_monitor.h"
@@ -173,6 +175,36 @@ static void too_many_references_are_told_long_before_they_wrap(void **state)
 
 #define MISUSE_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+static enum emp_poll answer;
+
+/* What a runner that keeps no order would do: runs the coroutine on whose stack it is. */
+static void body_runs_itself(void *args)
+{
+    struct emp_task *const self = emp_task_current();
+
+    (void)args;
+    answer = self->type->poll(self, self->body);
+    (void)emp_yield();
+}
+
+static void a_resume_of_a_coroutine_that_runs_is_told_and_does_nothing(void **state)
+{
+    const struct emp_coroutine_spawn spawn = {
+        .pool = pool, .scheduler = &queue.scheduler, .entry = body_runs_itself};
+    struct emp_task *task = NULL;
+
+    (void)state;
+    assert_int_equal(emp_coroutine_spawn(&spawn, NULL, &task), EMP_OK);
+    answer = EMP_POLL_READY;
+    assert_int_equal(task_queue_run_one(&queue), EMP_RUN_AGAIN);
+    assert_int_equal(answer, EMP_POLL_PENDING);
+    check_report("E4102", task->body);
+    assert_int_equal(task_queue_run_one(&queue), EMP_RUN_DONE);
+    assert_true(emp_task_is_complete(task));
+    assert_int_equal(reports, 0);
+    emp_task_release(task);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +213,7 @@ int main(void)
         MISUSE_TEST(reference_given_back_twice_is_told_and_the_queue_keeps_its_own),
         MISUSE_TEST(use_of_a_dead_task_is_told_by_each_call),
         MISUSE_TEST(too_many_references_are_told_long_before_they_wrap),
+        MISUSE_TEST(a_resume_of_a_coroutine_that_runs_is_told_and_does_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

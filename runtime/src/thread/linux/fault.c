@@ -19,11 +19,15 @@
 #include <unistd.h>
 
 #include "sync/atomic.h"
+#include "thread/fault_context.h"
 #include "thread/thread_fault.h"
 
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
 #endif
+
+/* What a signal needs at least where the kernel does not say more. */
+#define SIGNAL_FRAME_BYTES ((size_t)5 << 10)
 
 #define HANDLER_BYTES ((size_t)64 << 10) /* for us, and for who is called after us */
 
@@ -58,7 +62,7 @@ static void fault_pass_on(int number, siginfo_t *info, void *context)
         before->sa_sigaction(number, info, context);
     } else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN) {
         before->sa_handler(number);
-    } else {
+    } else if (before->sa_handler == SIG_DFL || info->si_code > 0) {
         const struct sigaction none = {.sa_handler = SIG_DFL};
 
         sigaction(number, &none, NULL);
@@ -67,13 +71,39 @@ static void fault_pass_on(int number, siginfo_t *info, void *context)
             raise(number);
         }
     }
+    /* What a process sends to a program that ignores it is over. */
+}
+
+/*
+ * Whether the fault is known, and has been told. A signal whose frame does not fit on the stack at
+ * hand becomes a fault without an address: what lies below the stack pointer is asked then, page by
+ * page, since no guard is smaller.
+ */
+static bool fault_explained(const siginfo_t *info, const void *context)
+{
+    const size_t least = (size_t)getauxval(AT_MINSIGSTKSZ);
+    const size_t frame_bytes = least != 0 ? least : SIGNAL_FRAME_BYTES;
+    const uintptr_t top = emp_fault_stack_pointer(context);
+
+    if (info->si_code != SI_KERNEL) {
+        return info->si_code > 0 && fault_explain(info->si_addr);
+    }
+    if (emp_fault_is_by_instruction(context)) {
+        return false;
+    }
+    for (size_t below = 0; below < frame_bytes; below += page_bytes()) {
+        if (fault_explain((const void *)(top - below))) {
+            return true;
+        }
+    }
+    return fault_explain((const void *)(top - frame_bytes));
 }
 
 static void on_fault(int number, siginfo_t *info, void *context)
 {
     const int saved_errno = errno;
 
-    if (info->si_code > 0 && fault_explain(info->si_addr)) {
+    if (fault_explained(info, context)) {
         const struct sigaction none = {.sa_handler = SIG_DFL};
 
         sigaction(number, &none, NULL);
