@@ -60,12 +60,22 @@ static void value_unbox(struct emp_future *future)
 /* Ends the value of a future without consumers. */
 static void value_end(struct emp_future *future, bool taken)
 {
-    const struct emp_value_type *type = emp_value_type_of(future->type);
+    const struct emp_value_type *type = taken ? NULL : emp_value_type_of(future->type);
 
-    if (!taken && type != NULL && type->drop != NULL) {
+    if (type != NULL && type->drop != NULL) {
         type->drop(value_of(future));
     }
     value_unbox(future);
+}
+
+/* Copies a value; a word without a call. */
+static EMP_ALWAYS_INLINE void bytes_copy(void *to, const void *from, size_t bytes)
+{
+    if (emp_likely(bytes == 8)) {
+        memcpy(to, from, 8);
+    } else if (bytes > 0) {
+        memcpy(to, from, bytes);
+    }
 }
 
 /* Writes the result; the caller has won the claim. box: for values that are not inline. */
@@ -81,9 +91,7 @@ static void value_write(struct emp_future *future, enum emp_future_kind kind,
     } else {
         future->length = (uint8_t)passed->bytes;
     }
-    if (passed->bytes > 0) {
-        memcpy(value_of(future), passed->value, passed->bytes);
-    }
+    bytes_copy(value_of(future), passed->value, passed->bytes);
 }
 
 /* Claims the future and writes its result. */
@@ -275,8 +283,8 @@ static void value_copy(struct emp_future *future, void *value, size_t capacity, 
         *bytes = length;
     }
     length = length < capacity ? length : capacity;
-    if (value != NULL && length > 0) {
-        memcpy(value, value_of(future), length);
+    if (value != NULL) {
+        bytes_copy(value, value_of(future), length);
     }
 }
 
@@ -311,12 +319,14 @@ enum emp_status emp_future_take(struct emp_future *future, const struct emp_wake
     if (value_bytes(future) > capacity) {
         return EMP_ERR_TOO_BIG;
     }
-    if (!emp_future_word_take(&future->word)) {
+    const bool is_alone = emp_future_refs_is_alone(&future->refs, EMP_FUTURE_CONSUMER);
+
+    if (!emp_future_word_take(&future->word, is_alone)) {
         return EMP_ERR_DONE;
     }
     value_copy(future, value, capacity, bytes);
     /* Other consumers may be reading the block at this moment. */
-    if (emp_future_refs_is_alone(&future->refs, EMP_FUTURE_CONSUMER)) {
+    if (is_alone) {
         value_unbox(future);
     }
     return status_of(future);

@@ -203,9 +203,17 @@ static inline uintptr_t emp_future_word_detach(uintptr_t *word)
     }
 }
 
-/* True for the one consumer who gets the result of a future that is READY. */
-static inline bool emp_future_word_take(uintptr_t *word)
+/* True for the one consumer who gets the result of a future that is READY; alone: of all. */
+static inline bool emp_future_word_take(uintptr_t *word, bool is_alone)
 {
+    if (is_alone) {
+        /* order(future-word): relaxed; who took it has left before, which the caller saw */
+        const uintptr_t seen = emp_load_relaxed(word);
+
+        /* order(future-word): relaxed; nobody but consumers changes a word that is READY */
+        emp_store_relaxed(word, seen | EMP_FUTURE_TAKEN);
+        return (seen & EMP_FUTURE_TAKEN) == 0;
+    }
     /* order(future-word): relaxed; decides who is first; READY was acquired before */
     return (emp_fetch_or_relaxed(word, EMP_FUTURE_TAKEN) & EMP_FUTURE_TAKEN) == 0;
 }
