@@ -206,7 +206,7 @@ void emp_channel_close(struct emp_channel *channel)
     }
 }
 
-/* All but a word into an SPSC channel with room; apart, so that the word needs no frame. */
+/* All but a word into an SPSC channel; apart, so that the word needs no frame. */
 static EMP_NOINLINE enum emp_status try_send_slow(struct emp_channel *channel, const void *value)
 {
     size_t done = 0;
@@ -228,7 +228,7 @@ enum emp_status emp_channel_try_send(struct emp_channel *channel, const void *va
     return emp_likely(emp_spsc_send_word(channel, value)) ? EMP_OK : try_send_slow(channel, value);
 }
 
-/* All but a word of an SPSC channel that is known to be there. */
+/* All but a word of an SPSC channel. */
 static EMP_NOINLINE enum emp_status try_recv_slow(struct emp_channel *channel, void *value)
 {
     size_t done = 0;

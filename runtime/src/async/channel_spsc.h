@@ -80,7 +80,7 @@ static EMP_ALWAYS_INLINE bool emp_spsc_is_of_words(const struct emp_channel *cha
     return emp_likely(channel->kind == EMP_CHANNEL_SPSC) && emp_likely(channel->bytes == 8);
 }
 
-/* Sends 8 bytes if the room is known to be there. False: nothing was done. */
+/* Sends 8 bytes. False: nothing was done. */
 static EMP_ALWAYS_INLINE bool emp_spsc_send_word(struct emp_channel *channel, const void *value)
 {
     struct emp_channel_large *large = emp_channel_large(channel);
@@ -91,7 +91,7 @@ static EMP_ALWAYS_INLINE bool emp_spsc_send_word(struct emp_channel *channel, co
     }
     const uint32_t tail = emp_spsc_tail(own);
 
-    if (emp_unlikely(tail - own->head_seen == large->room)) {
+    if (emp_unlikely(emp_spsc_room(own, &large->consumer.at.spsc, large->room, 1) == 0)) {
         return false;
     }
     memcpy(large->cells + (size_t)(tail & (large->room - 1)) * 8, value, 8);
@@ -100,7 +100,7 @@ static EMP_ALWAYS_INLINE bool emp_spsc_send_word(struct emp_channel *channel, co
     return true;
 }
 
-/* Receives 8 bytes that are known to be there. False: nothing was done. */
+/* Receives 8 bytes. False: nothing was done. */
 static EMP_ALWAYS_INLINE bool emp_spsc_recv_word(struct emp_channel *channel, void *value)
 {
     struct emp_channel_large *large = emp_channel_large(channel);
@@ -111,7 +111,7 @@ static EMP_ALWAYS_INLINE bool emp_spsc_recv_word(struct emp_channel *channel, vo
     }
     const uint32_t head = emp_spsc_head(own);
 
-    if (emp_unlikely(head == own->tail_seen)) {
+    if (emp_spsc_ready(own, &large->producer.at.spsc, 1) == 0) {
         return false;
     }
     memcpy(value, large->cells + (size_t)(head & (large->room - 1)) * 8, 8);

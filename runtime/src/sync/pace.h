@@ -27,7 +27,7 @@
 struct emp_pace {
     uint16_t few;    /* const: fewer new cells than this came early; 0: never pause */
     uint16_t before; /* what the last look without a pause found */
-    uint16_t passes; /* looks that are let pass before the next pause */
+    uint16_t passes; /* looks that found several and are let pass before the next pause */
     uint8_t doubt;   /* log2 of the passes after the next failure */
     bool is_early;   /* the next look pauses first */
 };
@@ -43,14 +43,19 @@ static inline void emp_pace_init(struct emp_pace *pace, uint32_t cells)
 /* Before a look. */
 static inline void emp_pace_wait(const struct emp_pace *pace)
 {
-    for (uint32_t i = 0; pace->is_early && i < pace->few / 8u; i++) {
-        emp_cpu_relax();
+    if (emp_unlikely(pace->is_early)) {
+        for (uint32_t i = 0; i < pace->few / 8u; i++) {
+            emp_cpu_relax();
+        }
     }
 }
 
 /* After a look that found so many new cells. */
 static inline void emp_pace_learn(struct emp_pace *pace, uint32_t found)
 {
+    if (emp_likely(found <= 1 && !pace->is_early)) {
+        return; /* nothing to learn: who takes them as they come does not pause */
+    }
     if (!pace->is_early) {
         pace->before = (uint16_t)(found < UINT16_MAX ? found : UINT16_MAX);
     } else if (found >= 2u * pace->before || found >= pace->few) {
