@@ -41,8 +41,8 @@ struct emp_async_pool {
 struct emp_object_hooks {
     void *(*take)(const struct emp_async_pool *pool, enum emp_object_kind kind);
     void (*give)(void *object);
-    void *(*memory_take)(
-        size_t bytes); /* a block of the heap, 16-aligned (64 for multiples of 64) */
+    /* a block of the heap, 16-aligned; 64 for multiples of 64, 128 for multiples of 128 */
+    void *(*memory_take)(size_t bytes);
     void *(*memory_take_zeroed)(size_t bytes);
     void (*memory_give)(void *block);
     void (*stacks_grew)(void); /* there is something that a tick may park one day */

@@ -58,8 +58,11 @@ static void hook_give(void *object)
 
 static void *hook_memory_take(size_t bytes)
 {
-    /* A canary behind the block moves it to a class that is no multiple of a line. */
-    return EMP_SECURE && bytes % 64 == 0 ? emp_aligned_alloc(64, bytes) : emp_malloc(bytes);
+    const size_t line = bytes % 128 == 0 ? 128 : bytes % 64 == 0 ? 64 : 0;
+
+    /* Classes keep the promise by their size, unless a canary or a red zone is added to it. */
+    return line != 0 && (EMP_SECURE || emp_runtime_annotates) ? emp_aligned_alloc(line, bytes)
+                                                              : emp_malloc(bytes);
 }
 
 static void *hook_memory_take_zeroed(size_t bytes)

@@ -168,6 +168,29 @@ static void one_configuration_reaches_slabs_and_stacks(void **state)
     assert_int_equal(emp_async_pool_destroy(pool, NULL, NULL), EMP_OK);
 }
 
+/* In builds with canaries and red zones too. */
+static void blocks_of_whole_lines_begin_at_one(void **state)
+{
+    struct emp_async_pool *pool = NULL;
+    void *blocks[32];
+
+    (void)state;
+    assert_int_equal(emp_async_pool_create(NULL, &pool), EMP_OK);
+    for (size_t bytes = 64; bytes <= 4096; bytes += 64) {
+        const size_t line = bytes % 128 == 0 ? 128 : 64;
+
+        for (unsigned i = 0; i < 32; i++) {
+            blocks[i] = emp_object_hooks.memory_take(bytes);
+            assert_non_null(blocks[i]);
+            assert_int_equal((uintptr_t)blocks[i] % line, 0);
+        }
+        for (unsigned i = 0; i < 32; i++) {
+            emp_object_hooks.memory_give(blocks[i]);
+        }
+    }
+    assert_int_equal(emp_async_pool_destroy(pool, NULL, NULL), EMP_OK);
+}
+
 static void a_limit_holds_for_its_kind_alone(void **state)
 {
     struct emp_async_pool_config config = emp_async_pool_config_default();
@@ -227,6 +250,7 @@ int main(void)
         cmocka_unit_test_teardown(a_name_that_exists_leaves_nothing_behind, audit_after),
         cmocka_unit_test_teardown(objects_have_the_size_and_alignment_of_their_kind, audit_after),
         cmocka_unit_test_teardown(one_configuration_reaches_slabs_and_stacks, audit_after),
+        cmocka_unit_test_teardown(blocks_of_whole_lines_begin_at_one, audit_after),
         cmocka_unit_test_teardown(a_limit_holds_for_its_kind_alone, audit_after),
         cmocka_unit_test_teardown(an_object_in_use_makes_destroy_say_busy, audit_after),
         cmocka_unit_test_teardown(as_many_async_pools_as_there_are_classes, audit_after),
