@@ -83,12 +83,11 @@ static EMP_ALWAYS_INLINE bool emp_spsc_is_of_words(const struct emp_channel *cha
 /* Sends 8 bytes. False: nothing was done. */
 static EMP_ALWAYS_INLINE bool emp_spsc_send_word(struct emp_channel *channel, const void *value)
 {
-    struct emp_channel_large *large = emp_channel_large(channel);
-    struct emp_spsc_producer *own = &large->producer.at.spsc;
-
     if (!emp_spsc_is_of_words(channel) || emp_unlikely(emp_ends_is_closed(&channel->ends))) {
         return false;
     }
+    struct emp_channel_large *const large = emp_channel_large(channel);
+    struct emp_spsc_producer *const own = &large->producer.at.spsc;
     const uint32_t tail = emp_spsc_tail(own);
 
     if (emp_unlikely(emp_spsc_room(own, &large->consumer.at.spsc, large->room, 1) == 0)) {
@@ -103,12 +102,11 @@ static EMP_ALWAYS_INLINE bool emp_spsc_send_word(struct emp_channel *channel, co
 /* Receives 8 bytes. False: nothing was done. */
 static EMP_ALWAYS_INLINE bool emp_spsc_recv_word(struct emp_channel *channel, void *value)
 {
-    struct emp_channel_large *large = emp_channel_large(channel);
-    struct emp_spsc_consumer *own = &large->consumer.at.spsc;
-
     if (!emp_spsc_is_of_words(channel)) {
         return false;
     }
+    struct emp_channel_large *const large = emp_channel_large(channel);
+    struct emp_spsc_consumer *const own = &large->consumer.at.spsc;
     const uint32_t head = emp_spsc_head(own);
 
     if (emp_spsc_ready(own, &large->producer.at.spsc, 1) == 0) {
