@@ -36,8 +36,8 @@
 #else
 #define OPTIMIZED 0 /* a build for coverage: every local has its place in the frame */
 #endif
-#define BOUND_OF_PTES  780000000u /* 129 bytes of page tables for each */
-#define PTES_KEPT      (50u << 20)
+#define BOUND_OF_PTES 780000000u /* 129 bytes of page tables for each */
+#define PTES_KEPT     (50u << 20)
 
 static struct emp_async_pool *pool;
 static struct emp_executor *executor;

@@ -35,7 +35,7 @@
 #else
 #define OPTIMIZED 0 /* a build for coverage: every local has its place in the frame */
 #endif
-#define TABLES_MAX     (4u << 20) /* of the heap; none are a coroutine's */
+#define TABLES_MAX (4u << 20) /* of the heap; none are a coroutine's */
 
 static struct emp_async_pool *pool;
 static struct emp_executor *executor;
