@@ -78,25 +78,7 @@ void async_pin(unsigned index)
     }
 }
 
-/* The number of KiB after a key of /proc/self/status, as bytes. */
-static size_t status_bytes(const char *key)
-{
-    char line[256];
-    FILE *file = fopen("/proc/self/status", "re");
-    size_t bytes = 0;
-
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, key, strlen(key)) == 0) {
-            bytes = strtoull(line + strlen(key), NULL, 10) * 1024u;
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return bytes;
-}
-
 size_t async_memory_bytes(void)
 {
-    return bench_resident_bytes() + status_bytes("VmPTE:");
+    return bench_resident_bytes() + bench_page_table_bytes();
 }

@@ -91,3 +91,8 @@ size_t bench_resident_peak_bytes(void)
 {
     return pages_read_field("/proc/self/status", "\nVmHWM:");
 }
+
+size_t bench_page_table_bytes(void)
+{
+    return pages_read_field("/proc/self/status", "\nVmPTE:");
+}

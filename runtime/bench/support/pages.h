@@ -28,4 +28,7 @@ void bench_resident_peak_reset(void);
 /* Highest resident bytes since the start or the last reset. */
 size_t bench_resident_peak_bytes(void);
 
+/* Bytes of page tables of this process; 0 where the system does not say. */
+size_t bench_page_table_bytes(void);
+
 #endif

@@ -21,6 +21,7 @@
 _Static_assert(EMP_OBJECT_KINDS <= EMP_ASYNC_KINDS_MAX, "a snapshot holds every kind");
 
 #define NAME_BYTES 16
+#define NUMBERS    100000u /* of pools without a name of their own: five digits */
 
 /* core's part of an emp_async_pool: one allocation with it. */
 struct async_owner {
@@ -128,26 +129,6 @@ static bool config_is_valid(const struct emp_async_pool_config *config)
            (config->reclamation_config == NULL || config->reclamation_config->parks_per_tick != 0);
 }
 
-static void name_default(char *name)
-{
-    static const char prefix[] = "async-";
-    /* order(async-id): relaxed; a number, it publishes nothing */
-    uint32_t id = emp_fetch_add_relaxed(&async_next_id, 1u) % 100000u;
-    char digits[8];
-    size_t count = 0;
-    size_t at = sizeof(prefix) - 1;
-
-    memcpy(name, prefix, at);
-    do {
-        digits[count++] = (char)('0' + id % 10);
-        id /= 10;
-    } while (id != 0);
-    while (count > 0) {
-        name[at++] = digits[--count];
-    }
-    name[at] = '\0';
-}
-
 /* Makes the pool of one kind: "<name>.<kind>". */
 static enum emp_status kind_create(struct async_owner *owner, enum emp_object_kind kind,
                                    const struct emp_async_pool_config *wanted)
@@ -218,7 +199,10 @@ enum emp_status emp_async_pool_create(const struct emp_async_pool_config *config
     if (config->name != NULL) {
         memcpy(owner->name, config->name, strlen(config->name) + 1);
     } else {
-        name_default(owner->name);
+        /* order(async-id): relaxed; a number, it publishes nothing */
+        uint32_t id = emp_fetch_add_relaxed(&async_next_id, 1u);
+
+        emp_pool_name_number(owner->name, "async-", id % NUMBERS);
     }
     owner->pool.ids = emp_id_table_new();
     status = owner->pool.ids == NULL ? EMP_ERR_NOMEM : EMP_OK;

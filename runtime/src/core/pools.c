@@ -82,18 +82,17 @@ static struct emp_pool *pool_find_locked(uint32_t id, const char *name)
     return NULL;
 }
 
-static void pool_name_default(char *name, uint32_t id)
+void emp_pool_name_number(char *name, const char *prefix, uint32_t number)
 {
-    static const char prefix[] = "pool-";
-    char digits[12];
+    char digits[10]; /* of 32 bits */
     size_t count = 0;
-    size_t at = sizeof(prefix) - 1;
+    size_t at = strlen(prefix);
 
     memcpy(name, prefix, at);
     do {
-        digits[count++] = (char)('0' + id % 10);
-        id /= 10;
-    } while (id != 0);
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
     while (count > 0) {
         name[at++] = digits[--count];
     }
@@ -174,7 +173,7 @@ enum emp_status emp_pool_create(const struct emp_pool_config *config, struct emp
         if (config->name != NULL) {
             memcpy(pool->name, config->name, strlen(config->name) + 1);
         } else {
-            pool_name_default(pool->name, pool->id);
+            emp_pool_name_number(pool->name, "pool-", pool->id);
         }
         /* The bins first: a thread that sees the class finds its bin closed, never undefined. */
         emp_cache_reset_class(pool->class_id, 1, NULL);

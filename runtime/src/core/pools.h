@@ -19,6 +19,9 @@ uint32_t emp_pool_class(const struct emp_pool *pool);
 /* Object size of a pool, bytes. */
 size_t emp_pool_object_size(const struct emp_pool *pool);
 
+/* Writes prefix and number to name, which has room for ten digits and the end mark. */
+void emp_pool_name_number(char *name, const char *prefix, uint32_t number);
+
 /* Gives what the calling thread keeps of a pool to the slabs. */
 void emp_pool_flush(struct emp_pool *pool);
 

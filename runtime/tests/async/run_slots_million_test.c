@@ -13,165 +13,28 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 
 #include <cmocka.h>
 
-#include "adapter/executor.h"
 #include "async/coroutine.h"
 #include "async/coroutine_memory.h"
-#include "base/config.h"
-#include "core/advanced_memory_pool.h"
-#include "core/async_memory_pool.h"
+#include "support/sleepers.h"
 
-#define COUNT          1000000u
-#define WORDS          32u /* 256 bytes */
-#define BOUND_BYTES    640000000u
-#define BOUND_OF_DEBUG 800000000u /* larger frames, no inline switch */
-
-#ifdef __OPTIMIZE__
-#define OPTIMIZED 1
-#else
-#define OPTIMIZED 0 /* a build for coverage: every local has its place in the frame */
-#endif
-#define TABLES_MAX (4u << 20) /* of the heap; none are a coroutine's */
-
-static struct emp_async_pool *pool;
-static struct emp_executor *executor;
-static uint64_t intact;
-static uint64_t wrong;
-
-/* A line "<name>: <n> kB" of /proc/self/status, in bytes. */
-static size_t status_bytes(const char *name)
-{
-    FILE *const file = fopen("/proc/self/status", "r");
-    char line[256];
-    unsigned long kib = 0;
-
-    assert_non_null(file);
-    while (fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, name, strlen(name)) == 0) {
-            (void)sscanf(line + strlen(name) + 1, "%lu", &kib);
-        }
-    }
-    fclose(file);
-    return (size_t)kib << 10;
-}
-
-static unsigned mappings(void)
-{
-    FILE *const maps = fopen("/proc/self/maps", "r");
-    unsigned lines = 0;
-    int c;
-
-    assert_non_null(maps);
-    while ((c = fgetc(maps)) != EOF) {
-        lines += c == '\n';
-    }
-    fclose(maps);
-    return lines;
-}
-
-static __attribute__((noinline)) unsigned inner(uint64_t seed)
-{
-    volatile uint64_t locals[WORDS];
-    unsigned changed = 0;
-
-    for (unsigned i = 0; i < WORDS; i++) {
-        locals[i] = seed * 31 + i;
-    }
-    changed += emp_coroutine_suspend() != EMP_OK;
-    for (unsigned i = 0; i < WORDS; i++) {
-        changed += locals[i] != seed * 31 + i;
-    }
-    return changed;
-}
-
-static void outer(void *args)
-{
-    const uint64_t seed = *(const uint64_t *)args;
-    volatile uint64_t own = ~seed;
-    const unsigned changed = inner(seed);
-
-    if (changed == 0 && own == ~seed) {
-        intact++;
-    } else {
-        wrong++;
-    }
-}
-
-static void run(void)
-{
-    assert_int_equal(emp_executor_run(executor, EMP_EXECUTOR_UNTIL_IDLE), EMP_OK);
-}
-
-static void spawn_all(struct emp_task **tasks)
-{
-    for (uint64_t i = 0; i < COUNT; i++) {
-        const struct emp_coroutine_spawn it = {
-            .pool = pool,
-            .scheduler = emp_executor_scheduler(executor),
-            .entry = outer,
-            .args = &i,
-            .args_bytes = sizeof i,
-            .flags = EMP_COROUTINE_SHARED,
-            .site = EMP_SPAWN_SITE(),
-        };
-
-        assert_int_equal(emp_coroutine_spawn(&it, NULL, &tasks[i]), EMP_OK);
-        if (i % 64 == 63) {
-            run();
-        }
-    }
-    run();
-}
-
-static void check_bytes(void)
-{
-    const size_t resident = status_bytes("VmRSS");
-    const size_t tables = status_bytes("VmPTE");
-    const size_t bound = EMP_DEBUG || EMP_SECURE || !OPTIMIZED ? BOUND_OF_DEBUG : BOUND_BYTES;
-
-    print_message("resident %zu, page tables %zu, together %zu bytes; peak %zu\n", resident, tables,
-                  resident + tables, status_bytes("VmHWM"));
-    assert_true(resident + tables <= bound);
-    assert_in_range(tables, 1, TABLES_MAX);
-}
+#define BOUND_BYTES 640000000u
+#define TABLES_MAX  (4u << 20) /* of the heap; none are a coroutine's */
 
 static void a_million_that_share_64_stacks_are_small_and_all_go_on(void **state)
 {
-    struct emp_task **const tasks = emp_malloc(COUNT * sizeof(*tasks));
     struct emp_coroutine_stats stats;
 
     (void)state;
-    assert_non_null(tasks);
-    assert_int_equal(emp_async_pool_create(NULL, &pool), EMP_OK);
-    assert_int_equal(emp_executor_create(1, &executor), EMP_OK);
-    const unsigned before = mappings();
+    struct emp_async_pool *const pool = sleepers_start(EMP_COROUTINE_SHARED);
 
-    spawn_all(tasks);
     assert_int_equal(emp_coroutine_get_stats(pool, &stats), EMP_OK);
-    assert_int_equal(stats.shared_saved, COUNT - 64);
-    check_bytes();
-    assert_in_range(mappings(), 1, before + 40);
-    for (unsigned i = 0; i < COUNT; i++) {
-        const struct emp_waker waker = emp_task_waker(tasks[i]);
-
-        emp_waker_wake_by_ref(&waker);
-        if (i % 64 == 63) {
-            run();
-        }
-    }
-    run();
-    assert_int_equal(wrong, 0);
-    assert_int_equal(intact, COUNT);
-    for (unsigned i = 0; i < COUNT; i++) {
-        emp_task_release(tasks[i]);
-    }
-    emp_free(tasks);
-    assert_int_equal(emp_executor_destroy(executor), EMP_OK);
-    assert_int_equal(emp_async_pool_destroy(pool, NULL, NULL), EMP_OK);
+    assert_int_equal(stats.shared_saved, SLEEPERS - 64);
+    assert_in_range(sleepers_check_bytes(BOUND_BYTES, SIZE_MAX, 0), 1, TABLES_MAX);
+    sleepers_wake_and_check();
+    sleepers_end();
 }
 
 int main(void)

@@ -10,7 +10,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -22,6 +21,7 @@
 #include "os/os_memory.h"
 #include "os/os_sparse.h"
 #include "span/stack_map.h"
+#include "support/process_memory.h"
 
 #define MANY 100000u
 
@@ -34,21 +34,6 @@ static int close_map(void **state)
     assert_null(map.base);
     emp_stack_map_close(&map); /* twice is once */
     return 0;
-}
-
-/* Lines of /proc/self/maps. */
-static unsigned mappings(void)
-{
-    FILE *const maps = fopen("/proc/self/maps", "r");
-    unsigned lines = 0;
-    int c;
-
-    assert_non_null(maps);
-    while ((c = fgetc(maps)) != EOF) {
-        lines += c == '\n';
-    }
-    fclose(maps);
-    return lines;
 }
 
 static void a_guard_closes_the_low_end_of_its_slot_only(void **state)
@@ -127,7 +112,7 @@ static void stripped_stacks_have_neither_pages_nor_guards(void **state)
 
 static void many_guarded_stacks_are_few_mappings(void **state)
 {
-    const unsigned before = mappings();
+    const unsigned before = process_mappings();
 
     (void)state;
     assert_true(emp_stack_map_open(&map, 16, 1u << 17));
@@ -138,7 +123,8 @@ static void many_guarded_stacks_are_few_mappings(void **state)
         words += emp_stack_map_guard(&map, slot) == EMP_STACK_GUARD_WORD;
     }
     /* By page tables: one mapping in all; by mappings of their own: 8192 guards, two each. */
-    assert_true(mappings() - before <= (map.kind == EMP_STACK_GUARD_LIGHT ? 4 : 2 * 8192 + 4));
+    assert_true(process_mappings() - before <=
+                (map.kind == EMP_STACK_GUARD_LIGHT ? 4 : 2 * 8192 + 4));
     assert_true(words == 0 || map.kind != EMP_STACK_GUARD_LIGHT);
 }
 
