@@ -359,6 +359,11 @@ static void timers_fire_in_order_and_never_early(void **state)
         assert_false(timer_stop(&timers[i].timer));
     }
     assert_int_equal(fired, TIMERS - stopped);
+    struct emp_uv_stats stats;
+
+    assert_int_equal(emp_uv_get_stats(uv, &stats), EMP_OK);
+    assert_int_equal(stats.timers_fired, TIMERS - stopped);
+    assert_int_equal(stats.timers, 0);
 }
 
 static void a_timer_that_starts_itself_anew_lets_others_through(void **state)

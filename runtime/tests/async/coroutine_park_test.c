@@ -23,6 +23,7 @@
 #include "adapter/executor.h"
 #include "async/coroutine.h"
 #include "async/coroutine_memory.h"
+#include "async/object.h"
 #include "base/config.h"
 #include "core/async_memory_pool.h"
 #include "support/misuse_child.h"
@@ -205,6 +206,29 @@ static void pages_of_parked_stacks_are_gone_and_come_back(void **state)
     assert_true(is_resident(sleepers[7].local));
     assert_int_equal(stats_now().parked, MANY - 1);
     end_all(MANY);
+}
+
+static void *refuse(size_t bytes)
+{
+    (void)bytes;
+    return NULL;
+}
+
+static void without_memory_for_the_copy_a_stack_stays_and_is_counted(void **state)
+{
+    void *(*const take)(size_t bytes) = emp_object_hooks.memory_take;
+
+    (void)state;
+    spawn(3);
+    assert_true(stats_now().reserved_bytes >= stats_now().slots_used * (64u << 10));
+    emp_object_hooks.memory_take = refuse;
+    grow_old(5);
+    emp_object_hooks.memory_take = take;
+    assert_int_equal(stats_now().parked, 0);
+    assert_true(stats_now().park_refusals >= 3);
+    grow_old(5);
+    assert_int_equal(stats_now().parked, 3);
+    end_all(3);
 }
 
 static void a_stack_that_runs_now_and_then_is_never_parked(void **state)
@@ -545,6 +569,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(pages_of_parked_stacks_are_gone_and_come_back, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(without_memory_for_the_copy_a_stack_stays_and_is_counted,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_stack_that_runs_now_and_then_is_never_parked, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(pinned_stacks_stay, set_up, tear_down),
