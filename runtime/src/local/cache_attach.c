@@ -234,6 +234,7 @@ static void cache_init(struct emp_cache *cache, unsigned shift, uint8_t scale)
     cache->near_used = 0;
     cache->far_used = 0;
     cache->room_bytes = 0;
+    cache->large_room_bytes = 0;
     cache->far_slots_count =
         (uint32_t)((((size_t)1 << shift) - offsetof(struct emp_cache, far_slots)) / sizeof(void *));
     cache->view.none = (struct emp_l1_bin)EMP_NO_BIN;

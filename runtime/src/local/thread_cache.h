@@ -82,10 +82,11 @@ struct emp_cache {
     uint16_t near_used; /* slots of near_slots in use */
     uint32_t far_used;  /* slots of far_slots in use */
     uint32_t far_slots_count;
-    uint32_t room_bytes;     /* sum over open bins of room * block bytes */
-    uint64_t pools_known[4]; /* registry lock: bit per class whose pool state is valid */
-    uint32_t exit_count;     /* slow paths when the exit hook emptied the bins last */
-    uint32_t head_rest[9];
+    uint32_t room_bytes;       /* sum over open bins of room * block bytes */
+    uint64_t pools_known[4];   /* registry lock: bit per class whose pool state is valid */
+    uint32_t exit_count;       /* slow paths when the exit hook emptied the bins last */
+    uint32_t large_room_bytes; /* of room_bytes: those of blocks above EMP_SMALL_MAX */
+    uint32_t head_rest[8];
     struct emp_bin_state size_states[EMP_POOL_CLASS_FIRST];
     void *near_slots[EMP_NEAR_SLOTS];
     struct emp_l1 view;
