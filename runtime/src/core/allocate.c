@@ -204,18 +204,38 @@ static EMP_NOINLINE void *allocate_any(size_t size, size_t align, bool zero)
     return allocate_large(size == 0 ? 1 : size, align, zero);
 }
 
+/*
+ * A run that was freed here lately, for a request above the slab classes; NULL: the long way. Under
+ * a checker and before the start nothing lies on a shelf; the secure build uses nothing again so
+ * soon.
+ */
+static void *allocate_shelved(size_t size)
+{
+    return !EMP_SECURE && size <= EMP_RUN_MAX ? emp_run_shelf_take(run_pages(size)) : NULL;
+}
+
 void *emp_allocate_slow(size_t size, size_t align, bool zero)
 {
-    /* order(runtime-start): relaxed; before the start nothing lies on a shelf */
-    if (size > EMP_SLAB_MAX && size <= EMP_RUN_MAX && align <= 16 && !EMP_SECURE &&
-        !emp_load_relaxed(&emp_runtime_annotates)) {
-        void *block = emp_run_shelf_take(run_pages(size));
+    if (size > EMP_SLAB_MAX && align <= EMP_RUN_PAGE_BYTES) {
+        void *block = allocate_shelved(size);
 
         if (emp_likely(block != NULL)) {
             return zero ? memset(block, 0, size) : block;
         }
     }
     return allocate_any(size, align, zero);
+}
+
+void *emp_allocate_large(size_t size)
+{
+    if (!EMP_SECURE && emp_likely(size <= EMP_RUN_MAX)) {
+        void *block = emp_run_shelf_take_hot(run_pages(size));
+
+        if (emp_likely(block != NULL)) {
+            return block;
+        }
+    }
+    return emp_allocate_slow(size, 1, false);
 }
 
 uint64_t emp_aligned_requests(void)

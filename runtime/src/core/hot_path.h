@@ -37,7 +37,7 @@ static inline void *emp_allocate_hot(size_t size)
     } else if (emp_likely(size <= EMP_SLAB_MAX - EMP_CANARY_BYTES)) {
         block = emp_fast_alloc_medium(size + EMP_CANARY_BYTES);
     } else {
-        return emp_allocate_slow(size, 1, false);
+        return emp_allocate_large(size);
     }
     return emp_likely(block != NULL) ? emp_hand_out(block, size) : emp_allocate_plain(size);
 }
