@@ -50,6 +50,34 @@
 #endif
 #define EMP_PUBLIC_STORE_RELAXED(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
+/*
+ * The two comparisons of an inlined free, with words that others may change at any time. Each is one
+ * instruction where that matters: no compiler folds an atomic or a volatile load into a comparison.
+ */
+EMP_INLINE int emp_public_is_below(uintptr_t value, const uintptr_t *limit)
+{
+#if EMP_PUBLIC_X86_64 && !EMP_PUBLIC_UNDER_TSAN
+    int is;
+
+    __asm__("cmpq %2, %1" : "=@ccb"(is) : "r"(value), "m"(*limit));
+    return is;
+#else
+    return value < EMP_PUBLIC_LOAD_RELAXED(limit);
+#endif
+}
+
+EMP_INLINE int emp_public_low_equals(uint32_t value, const uint32_t *word)
+{
+#if EMP_PUBLIC_X86_64 && !EMP_PUBLIC_UNDER_TSAN
+    int is;
+
+    __asm__("cmpw %w1, %2" : "=@cce"(is) : "r"(value), "m"(*word));
+    return is;
+#else
+    return (uint16_t)value == (uint16_t)EMP_PUBLIC_LOAD_RELAXED(word);
+#endif
+}
+
 /* For core/cache_utils.h: an index one thread publishes and another observes, and plain fences. */
 #define EMP_PUBLIC_LOAD_ACQUIRE(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define EMP_PUBLIC_STORE_RELEASE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
