@@ -51,32 +51,19 @@
 #define EMP_PUBLIC_STORE_RELAXED(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
 /*
- * The two comparisons of an inlined free, with words that others may change at any time. Each is one
- * instruction where that matters: no compiler folds an atomic or a volatile load into a comparison.
+ * Comparisons with a word that others may change at any time, as one instruction where that
+ * matters: no compiler folds an atomic or a volatile load into a comparison.
  */
-EMP_INLINE int emp_public_is_below(uintptr_t value, const uintptr_t *limit)
-{
 #if EMP_PUBLIC_X86_64 && !EMP_PUBLIC_UNDER_TSAN
-    int is;
-
-    __asm__("cmpq %2, %1" : "=@ccb"(is) : "r"(value), "m"(*limit));
-    return is;
+#define EMP_PUBLIC_IS_BELOW(is, value, p) \
+    __asm__("cmpq %2, %1" : "=@ccb"(is) : "r"(value), "m"(*(p)))
+#define EMP_PUBLIC_LOW_EQUALS(is, value, p) \
+    __asm__("cmpw %w1, %2" : "=@cce"(is) : "r"((uint32_t)(value)), "m"(*(p)))
 #else
-    return value < EMP_PUBLIC_LOAD_RELAXED(limit);
+#define EMP_PUBLIC_IS_BELOW(is, value, p) ((is) = (value) < EMP_PUBLIC_LOAD_RELAXED(p))
+#define EMP_PUBLIC_LOW_EQUALS(is, value, p) \
+    ((is) = (uint16_t)(value) == (uint16_t)EMP_PUBLIC_LOAD_RELAXED(p))
 #endif
-}
-
-EMP_INLINE int emp_public_low_equals(uint32_t value, const uint32_t *word)
-{
-#if EMP_PUBLIC_X86_64 && !EMP_PUBLIC_UNDER_TSAN
-    int is;
-
-    __asm__("cmpw %w1, %2" : "=@cce"(is) : "r"(value), "m"(*word));
-    return is;
-#else
-    return (uint16_t)value == (uint16_t)EMP_PUBLIC_LOAD_RELAXED(word);
-#endif
-}
 
 /* For core/cache_utils.h: an index one thread publishes and another observes, and plain fences. */
 #define EMP_PUBLIC_LOAD_ACQUIRE(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)

@@ -91,12 +91,10 @@ EMP_INLINE void emp_typed_pool_free(struct emp_typed_pool *typed, void *ptr)
     struct emp_bin *bin = emp_cache_bin(cache, offset_of_bin);
 
     if (EMP_IF_LIKELY(offset < cache->arena_bytes)) {
-        const uint32_t *tag = &cache->tags[offset >> EMP_VIEW_UNIT_SHIFT];
         void **top = (void **)bin->top;
 
-        if (EMP_IF_LIKELY(emp_public_low_equals((uint32_t)offset_of_bin, tag)) &&
-            EMP_IF_LIKELY(emp_public_is_below((uintptr_t)top, &bin->limit)) &&
-            EMP_IF_LIKELY(top[-1] != ptr)) {
+        if (EMP_IF_LIKELY(emp_cache_tag_is(cache, offset, offset_of_bin)) &&
+            EMP_IF_LIKELY(emp_cache_bin_takes(bin, top)) && EMP_IF_LIKELY(top[-1] != ptr)) {
             *top = ptr;
             bin->top = (uintptr_t)(top + 1);
             return;
