@@ -4,6 +4,7 @@
  *       grows, trees of blocks freed on the other side, and refills while every shard lock is
  *       taken.
  * How:  cookies, counts and an audit at the end of each test; under TSan also every missing order.
+ * ctest-timeout: 300
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
