@@ -48,6 +48,16 @@
 /* One machine load, like the atomic, but compilers may keep other values in registers across it. */
 #define EMP_PUBLIC_LOAD_RELAXED(p) (*(const volatile __typeof__(*(p)) *)(p))
 #endif
+/*
+ * A word that leads to memory which was made ready before it was published: what is reached through
+ * the value is seen as it was then, because processors order a load behind the one that gave its
+ * address. The thread sanitizer knows no such order and gets an acquire.
+ */
+#if EMP_PUBLIC_UNDER_TSAN
+#define EMP_PUBLIC_LOAD_DEPENDENT(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#else
+#define EMP_PUBLIC_LOAD_DEPENDENT(p) EMP_PUBLIC_LOAD_RELAXED(p)
+#endif
 #define EMP_PUBLIC_STORE_RELAXED(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
 /*
