@@ -21,6 +21,7 @@
 #include "core/advanced_memory_pool.h"
 #include "core/memory_monitor.h"
 #include "support/program_run.h"
+#include "support/settled.h"
 
 #define MIB        ((size_t)1 << 20)
 #define TEXT_BYTES (256 * 1024)
@@ -32,7 +33,7 @@ static struct emp_stats read_stats(void)
 {
     struct emp_stats stats;
 
-    assert_int_equal(emp_stats_read(&stats), EMP_OK);
+    assert_int_equal(settled_stats_read(&stats), EMP_OK);
     return stats;
 }
 
