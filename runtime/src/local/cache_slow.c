@@ -95,7 +95,7 @@ static inline bool give_own(const struct emp_arena *arena, uint32_t bin_offset, 
     /* order(slab-tag): relaxed; for a block we hold the slab cannot end meanwhile */
     uint32_t tag = emp_load_relaxed(&arena->tags[offset >> EMP_UNIT_SHIFT]);
 
-    /* The inlined free of a typed pool takes whatever it is given: the tag before the descriptor. */
+    /* The inlined free of a typed pool takes any pointer: the tag before the descriptor. */
     if (emp_unlikely((tag & 0xffffu) != bin_offset ||
                      !emp_slab_release(arena->slab_descriptors, offset, &slab))) {
         return false;
