@@ -24,6 +24,7 @@
 #include "core/advanced_memory_pool.h"
 #include "core/memory_monitor.h"
 #include "os/os_fault.h"
+#include "support/settled.h"
 
 #if EMP_FAULT
 
@@ -234,7 +235,6 @@ static const struct {
 } kinds[] = {
 #define EMP_OS_CALL(name, what) {#name, EMP_OS_CALL_##name, ENOMEM},
 #include "os/os_call.def"
-#include "support/settled.h"
 #undef EMP_OS_CALL
     {"PURGE with EINVAL", EMP_OS_CALL_PURGE, EINVAL},
     {"ANY", EMP_OS_CALL_ANY, ENOMEM},
