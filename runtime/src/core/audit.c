@@ -12,6 +12,7 @@
 #include "monitor/report.h"
 #include "slab/slab.h"
 #include "span/arena.h"
+#include "span/meta.h"
 #include "span/run.h"
 #include "span/unit.h"
 #include "sync/atomic.h"
@@ -79,10 +80,14 @@ size_t emp_audit(void)
 
     emp_maintenance_pause(); /* a round that purges holds pages outside their map */
     size_t run_chunks = emp_run_audit(&run_chunk);
+    size_t metadata = emp_meta_audit() != NULL;
 
     emp_maintenance_resume();
 
-    found += run_chunks;
+    found += run_chunks + metadata;
+    if (metadata != 0) {
+        emp_report_pointer(EMP_REPORT_AUDIT, NULL, "audit");
+    }
     if (run_chunks != 0) {
         emp_report_pointer(EMP_REPORT_AUDIT, run_chunk, "audit");
     }

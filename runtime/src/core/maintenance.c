@@ -24,6 +24,7 @@
 #include "monitor/stopwatch.h"
 #include "os/os_memory.h"
 #include "span/arena.h"
+#include "span/meta.h"
 #include "span/run.h"
 #include "span/unit.h"
 #include "sync/atomic.h"
@@ -71,17 +72,20 @@ static size_t round_purge(bool all, bool *more)
 {
     struct emp_tick_result result = {0};
     struct emp_span_counts counts;
+    struct emp_meta_counts meta;
 
     emp_shard_tick(all, emp_stopwatch_ns(), give_pages, &result);
     (void)emp_unit_withdraw_sparse();
     result.given_bytes += emp_unit_purge(all);
     result.given_bytes += emp_run_purge(all);
     result.given_bytes += emp_arena_purge(all);
+    result.given_bytes += emp_meta_purge(all);
     if (emp_option_value(EMP_OPTION_thp) == 0) {
         (void)emp_unit_advise_dense(EMP_DENSE_ROUNDS);
     }
     emp_arena_read_counts(&counts);
-    *more = result.more || counts.dirty_bytes != 0;
+    emp_meta_read_counts(&meta);
+    *more = result.more || counts.dirty_bytes != 0 || meta.dirty != 0;
     return result.given_bytes;
 }
 

@@ -77,7 +77,7 @@ struct emp_stats {
     uint64_t allocated;    /* bytes of blocks that left the shared tiers (in use or in an L1) */
     uint64_t active;       /* bytes of non-empty slabs, runs and large blocks */
     uint64_t metadata;     /* bytes committed for descriptors, bitmaps, tags, thread caches */
-    uint64_t resident;     /* estimate: active + dirty free pages + metadata */
+    uint64_t resident;     /* estimate: active + dirty free pages + metadata with pages */
     uint64_t mapped;       /* bytes committed from the system */
     uint64_t retained;     /* committed bytes that are free (dirty or purged) */
     uint64_t dirty;        /* free bytes not yet given back */

@@ -69,6 +69,7 @@ void emp_class_stats(uint32_t class_id, struct emp_pool_stats *out)
 enum emp_status emp_stats_read(struct emp_stats *out)
 {
     struct emp_span_counts span;
+    struct emp_meta_counts meta;
 
     if (out == NULL) {
         return EMP_ERR_INVALID;
@@ -101,11 +102,12 @@ enum emp_status emp_stats_read(struct emp_stats *out)
     out->large_blocks = span.large_blocks;
     out->large_bytes = span.large_bytes;
     out->active = span.used_bytes;
-    out->metadata = emp_meta_committed_bytes();
+    emp_meta_read_counts(&meta);
+    out->metadata = meta.committed;
     out->mapped = span.mapped_bytes;
     out->dirty = span.dirty_bytes;
     out->retained = span.free_bytes;
-    out->resident = span.used_bytes + span.dirty_bytes + out->metadata;
+    out->resident = span.used_bytes + span.dirty_bytes + meta.committed - meta.clean;
     out->purged = span.purged_bytes;
     out->purge_calls = span.purge_calls;
     out->threads = emp_cache_threads();
