@@ -470,7 +470,7 @@ static void wake_all_in_child(void)
 {
     unsigned wrong = 0;
 
-    (void)alarm(20);
+    (void)alarm(60);
     for (unsigned i = 0; i < 4; i++) {
         wake(&sleepers[i]);
     }
