@@ -5,6 +5,7 @@
  * How:  a policy of an idle time that ticks with an invented clock reach at once; maintenance of
  *       the process stays out because the test has few stacks.
  * Shows: [async.proto.park] [async.inv.park-same-address] [async.proto.stack-pool]
+ * ctest-timeout: 300
  * ctest-not-under: address thread
  */
 #include <setjmp.h>
