@@ -60,6 +60,21 @@
 #endif
 #define EMP_PUBLIC_STORE_RELAXED(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
+/*
+ * Comparisons with a word that others may change at any time, as one instruction where that
+ * matters: no compiler folds an atomic or a volatile load into a comparison.
+ */
+#if EMP_PUBLIC_X86_64 && !EMP_PUBLIC_UNDER_TSAN
+#define EMP_PUBLIC_IS_BELOW(is, value, p) \
+    __asm__("cmpq %2, %1" : "=@ccb"(is) : "r"(value), "m"(*(p)))
+#define EMP_PUBLIC_LOW_EQUALS(is, value, p) \
+    __asm__("cmpw %w1, %2" : "=@cce"(is) : "r"((uint32_t)(value)), "m"(*(p)))
+#else
+#define EMP_PUBLIC_IS_BELOW(is, value, p) ((is) = (value) < EMP_PUBLIC_LOAD_RELAXED(p))
+#define EMP_PUBLIC_LOW_EQUALS(is, value, p) \
+    ((is) = (uint16_t)(value) == (uint16_t)EMP_PUBLIC_LOAD_RELAXED(p))
+#endif
+
 /* For core/cache_utils.h: an index one thread publishes and another observes, and plain fences. */
 #define EMP_PUBLIC_LOAD_ACQUIRE(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define EMP_PUBLIC_STORE_RELEASE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)

@@ -92,11 +92,10 @@ EMP_INLINE void emp_typed_pool_free(struct emp_typed_pool *typed, void *ptr)
     struct emp_bin *bin = emp_cache_bin(cache, offset_of_bin);
 
     if (EMP_IF_LIKELY(offset < cache->arena_bytes)) {
-        uint32_t tag = EMP_PUBLIC_LOAD_RELAXED(&cache->tags[offset >> EMP_VIEW_UNIT_SHIFT]);
         void **top = (void **)bin->top;
 
-        if (EMP_IF_LIKELY((uint16_t)tag == (uint16_t)offset_of_bin &&
-                          bin->top < EMP_PUBLIC_LOAD_RELAXED(&bin->limit) && top[-1] != ptr)) {
+        if (EMP_IF_LIKELY(emp_cache_tag_is(cache, offset, offset_of_bin)) &&
+            EMP_IF_LIKELY(emp_cache_bin_takes(bin, top)) && EMP_IF_LIKELY(top[-1] != ptr)) {
             *top = ptr;
             bin->top = (uintptr_t)(top + 1);
             return;

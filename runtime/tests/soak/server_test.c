@@ -76,7 +76,8 @@ static void a_server_under_a_bad_crowd_stays_as_it_was(const char *kind)
     static const char *const arguments[] = {"--port=0", "--workers=2", "--idle-timeout=2",
                                             "--stats", NULL};
     const char *text = getenv("SOAK_SECONDS");
-    unsigned rounds = (unsigned)(text != NULL ? atoi(text) : SECONDS_DEFAULT) / ROUND_SECONDS;
+    unsigned rounds =
+        (unsigned)(text != NULL ? strtoul(text, NULL, 10) : SECONDS_DEFAULT) / ROUND_SECONDS;
     struct served server = server_start(kind, arguments, NULL);
     size_t early = 0;
     size_t late = 0;
