@@ -18,6 +18,7 @@
 
 #define EMP_COUNT_PAUSE_US 1000000u /* between two counts before a failure, at most */
 #define EMP_SIBLING_TRIES  4u       /* siblings asked before fresh memory is used */
+#define EMP_FEW_SLABS      4u       /* a class with more uses fresh memory as it comes */
 #define EMP_SIBLING_SLABS  2u       /* a sibling with so many slabs keeps them */
 #define EMP_TAKE_FEW       8u       /* up to so many blocks cost less one by one */
 
@@ -412,13 +413,17 @@ static EMP_NOINLINE void take_of_siblings(struct take_state *take)
 }
 
 /*
- * False: blocks of a class may come from any shard. Those that share cache lines stay with the
- * processor, and what a pool has lies where its threads are.
+ * True when a shard may use fresh memory as it comes. Not so where blocks may come from any shard
+ * and it has few slabs: then each page counts. Of many slabs, one that is touched too early is a
+ * small part. Blocks that share cache lines stay with the processor, those of a pool with the
+ * threads that use it. Holder.
  */
-static inline bool take_stays_home(uint32_t class_id)
+static inline bool take_may_touch(const struct emp_shard *shard, uint32_t class_id)
 {
+    const struct emp_shard_class *state = &shard->classes[class_id];
+
     return emp_classes[class_id].shares_lines || class_id > EMP_SIZE_CLASSES ||
-           emp_shard_count == 1;
+           emp_shard_count == 1 || state->open_count + state->full_count > EMP_FEW_SLABS;
 }
 
 /* The last try before a failure: what any shard has, waiting for each in turn. */
@@ -456,11 +461,11 @@ static EMP_NOINLINE void take_elsewhere(struct take_state *take, struct emp_cent
 unsigned emp_central_take(uint32_t class_id, void **out, unsigned want, uint32_t *home,
                           struct emp_central_note *note)
 {
-    struct take_state take = {
-        NULL, class_id, out, 0, want, .may_touch = take_stays_home(class_id), .is_fresh = false};
+    struct take_state take = {NULL, class_id, out, 0, want, .may_touch = false, .is_fresh = false};
 
     emp_assert(want >= 1 && want <= EMP_TAKE_MAX);
     take.shard = lock_some_shard();
+    take.may_touch = take_may_touch(take.shard, class_id);
     take_from_shard(&take);
     emp_mutex_unlock(&take.shard->lock);
     if (emp_unlikely(take.count < want) && !take.may_touch) {

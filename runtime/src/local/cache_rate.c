@@ -23,9 +23,10 @@
 #define EMP_GROW_PAUSE       192u  /* as a signed byte -64 */
 #define EMP_ALL_ROOM_BYTES   (512u << 10) /* ... of all threads together stay near this, each ... */
 #define EMP_ROOM_BYTES_MAX   (256u << 10) /* ... below this, ... */
-#define EMP_ROOM_BYTES_MIN   (6u << 10)   /* ... and never held to less than this */
-#define EMP_COLD_WINDOW_US   16000u       /* a cold bin that sees ... */
-#define EMP_COLD_OPS         16u          /* ... so many operations within the window is hot */
+#define EMP_ROOM_BYTES_MIN   (7u << 10)   /* ... and never held to less than this */
+#define EMP_ROOM_BOUND       2u /* budgets that all rooms of a thread, first ones too, stay in */
+#define EMP_COLD_WINDOW_US   16000u /* a cold bin that sees ... */
+#define EMP_COLD_OPS         16u    /* ... so many operations within the window is hot */
 
 /* Takes a bin its room; what it holds stays. */
 static void bin_lose_room(struct emp_cache *cache, uint32_t class_id)
@@ -75,6 +76,8 @@ unsigned emp_cache_first_room(const struct emp_cache *cache, uint32_t class_id)
     uint32_t size = emp_classes[class_id].geometry.size;
     uint32_t budget = room_budget();
     uint32_t bytes = budget / EMP_FIRST_ROOM_PART;
+    uint32_t most = budget * EMP_ROOM_BOUND;
+    uint32_t left = cache->room_bytes < most ? most - cache->room_bytes : 0;
     unsigned full = class_id < EMP_POOL_CLASS_FIRST
                         ? cache->size_states[class_id].room_full
                         : cache->pool_states[class_id - EMP_POOL_CLASS_FIRST].room_full;
@@ -82,6 +85,9 @@ unsigned emp_cache_first_room(const struct emp_cache *cache, uint32_t class_id)
 
     if (room < 2) { /* a pair of large blocks where few threads share the budget, one, or none */
         room = size <= budget / 8 ? 2 : size <= budget / 4;
+    }
+    if (room * size > left) { /* with nothing left, one block of a class that is used */
+        room = left < size ? size <= budget / 4 : left / size;
     }
     return room > full ? full : room;
 }
@@ -201,6 +207,30 @@ static bool bin_is_idle(struct emp_cache *cache, uint32_t class_id, uint32_t now
     return now_us - emp_load_relaxed(&state->stamp_us) > EMP_TICK_MS * 1000u / 2u;
 }
 
+/*
+ * Rooms that were granted while there were fewer threads: halves them, those of the largest blocks
+ * first, until the thread is within the bound of now. What is used most grows again by its
+ * refills.
+ */
+static void cache_shrink(struct emp_cache *cache)
+{
+    uint32_t most = room_budget() * EMP_ROOM_BOUND;
+
+    for (uint32_t c = EMP_POOL_CLASS_FIRST; c-- > 1 && cache->room_bytes > most;) {
+        struct emp_bin_state *state = emp_cache_state(cache, c);
+        unsigned room = state->room / 2u;
+
+        if (room != 0) {
+            unsigned count = (unsigned)(cache->view.bins[c].top - emp_cache_base(cache, state));
+
+            if (count > room) {
+                emp_cache_give_oldest(cache, c, count - room, "shrink");
+            }
+            emp_cache_set_room(cache, c, room);
+        }
+    }
+}
+
 /* Bytes of room over the bins of classes [first, limit). */
 static uint32_t room_sum(struct emp_cache *cache, uint32_t first, uint32_t limit)
 {
@@ -248,6 +278,7 @@ static void cache_tick(struct emp_cache *cache)
 {
     uint32_t now_us = emp_stopwatch_us();
 
+    cache_shrink(cache);
     if (!emp_local_options.rate_limits) {
         return;
     }
