@@ -69,12 +69,12 @@ struct emp_slab {
     uint32_t reciprocal;
     struct emp_slab_guard guard; /* secure build: in the descriptor of every unit, as are states */
     uint32_t line_rest[6];
-    uint8_t list;        /* holder: enum emp_slab_list */
-    uint8_t idle_ticks;  /* holder: ticks without a change of free_count */
-    uint16_t free_count; /* holder */
-    uint16_t high_word;  /* holder: highest word that blocks were ever taken from */
-    uint16_t tick_count; /* holder: free_count at the last tick */
-    uint16_t holder_word;
+    uint8_t list;          /* holder: enum emp_slab_list */
+    uint8_t idle_ticks;    /* holder: ticks without a change of free_count */
+    uint16_t free_count;   /* holder */
+    uint16_t high_word;    /* holder: highest word that blocks were ever taken from */
+    uint16_t tick_count;   /* holder: free_count at the last tick */
+    uint16_t touched;      /* holder: slots before this one were handed out once, none behind */
     uint8_t offered;       /* holder: its number is in the ring of its class */
     uint8_t tick_round;    /* holder: the round of maintenance that saw it last */
     uint32_t prev;         /* holder: slab number + 1 */
