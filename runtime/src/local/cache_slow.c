@@ -80,10 +80,26 @@ static int give_one(uint32_t class_id, void *ptr)
     return lent ? emp_central_give(lender, ptr) : EMP_REPORT_INVALID;
 }
 
+/* Gives a block of a slab of class_id that is one unit, as the hit path does; false: not done. */
+static inline bool give_plain(uint32_t class_id, void *ptr)
+{
+    uintptr_t offset = (uintptr_t)ptr - emp_arena.base;
+    struct emp_slab *slab = emp_slab_at(offset >> EMP_UNIT_SHIFT);
+
+    if (slab->class_id != class_id ||
+        !emp_slab_release(emp_arena.slab_descriptors, offset, &slab)) {
+        return false;
+    }
+    if (emp_unlikely(emp_inbox_is_quiet(&slab->inbox))) {
+        emp_cache_announce(slab);
+    }
+    return true;
+}
+
 void emp_cache_give(uint32_t class_id, void **ptrs, unsigned count, const char *call)
 {
     for (unsigned i = 0; i < count; i++) {
-        int code = give_one(class_id, ptrs[i]);
+        int code = give_plain(class_id, ptrs[i]) ? EMP_PROBE_GOOD : give_one(class_id, ptrs[i]);
 
         if (emp_unlikely(code != EMP_PROBE_GOOD)) {
             cache_report(class_id, ptrs[i], code, call);
@@ -161,24 +177,6 @@ static void *take_one(uint32_t class_id, struct emp_central_note *note)
     return emp_central_take(class_id, out, 1, &home, note) != 0 ? out[0] : NULL;
 }
 
-/* Puts blocks into an empty bin, the first of them on top. */
-static void bin_fill(struct emp_l1_bin *bin, void *const *blocks, unsigned count)
-{
-    void **slot = bin->top;
-    unsigned left = count;
-
-    bin->top = slot + count;
-    for (; left >= 4; left -= 4, slot += 4) {
-        slot[0] = blocks[left - 1];
-        slot[1] = blocks[left - 2];
-        slot[2] = blocks[left - 3];
-        slot[3] = blocks[left - 4];
-    }
-    for (; left > 0; left--) {
-        *slot++ = blocks[left - 1];
-    }
-}
-
 void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note)
 {
     struct emp_cache *cache = emp_cache_get();
@@ -216,7 +214,8 @@ void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note)
     cache_set_home(cache);
     /* Lowest address on top. The new top is stored once: a chain of loads and stores costs more. */
     if (emp_likely(count > 1)) {
-        bin_fill(bin, out + 1, count - 1);
+        emp_bitmap_ops.turn(out + 1, count - 1, bin->top);
+        bin->top += count - 1;
     }
     emp_cache_tick_if_due(cache);
     emp_cache_leave(cache);
