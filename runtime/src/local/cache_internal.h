@@ -10,7 +10,7 @@
 #include "sync/atomic.h"
 
 #define EMP_GROW_EVENTS   2  /* a bin grows after so many refills */
-#define EMP_SWING_THREADS 4u /* with more threads than that no bin gets room for its swing */
+#define EMP_SWING_THREADS 2u /* with more threads than that no bin gets room for its swing */
 
 /* Attaches the thread if it may have a cache; NULL: it has none (ending, no memory). */
 struct emp_cache *emp_cache_attach(void);

@@ -2,7 +2,7 @@
  * What: a bin that overflows and runs empty, again and again, gets room for its whole swing; all of
  *       them together no more than the option grants; a tick takes the room back from a bin that is
  *       more than half full, an idle one gives everything, no call more than a part of it; what is
- *       too little for all is given to none; with more than four threads, or where a pool has a
+ *       too little for all is given to none; with more than two threads, or where a pool has a
  *       room of its own, nothing is granted.
  * How:  the local room alone; ticks are called, so that only idleness waits for the clock. After
  *       every test all blocks are back: free blocks = slots in every class.
