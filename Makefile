@@ -54,7 +54,7 @@ model-long: ## the same with the long programs and many more executions (ARGS="-
 	@scripts/build release $(JOBS)
 	@build/emp_model --long $(ARGS)
 
-soak: ## the long runs: hours of operations and of injected clock
+soak: ## the long runs: ten minutes of the echo server among clients that misbehave
 	@scripts/setup test
 	@scripts/build $(PRESET) $(JOBS)
 	@cd $(DIR) && ctest -C Soak -L soak --output-on-failure --no-tests=error $(ARGS)

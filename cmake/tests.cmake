@@ -1,6 +1,7 @@
 # Tests, found by name (CONTRIBUTING.md says the same to people):
 #   runtime/tests/<dir>/<name>_test.c     one ctest executable, label <dir>, in <build>/tests/<dir>_<name>_test
-#   runtime/tests/*/uv_<name>_test.c      only where libuv is found, as all of runtime/tests/server, which runs examples
+#   runtime/tests/*/uv_<name>_test.c      only where libuv is found, as all of runtime/tests/server and soak, which run
+#                                         examples
 #   runtime/tests/facade/<name>_test.c    the same, but the program stands in <build>/ under its own name
 #   runtime/tests/<dir>/<name>_plugin.c   a shared object for dlopen: <build>/tests/<name>_plugin.so
 #   runtime/tests/<dir>/<name>_child.c    (or .cc) a plain program, linked to nothing of ours: <build>/tests/<name>_child
@@ -82,7 +83,7 @@ function(echomem_add_test source)
   if(NOT ECHOMEM_DROPIN AND dir STREQUAL dropin)
     return()
   endif()
-  if(NOT TARGET echomem_uv AND (name MATCHES "^uv_" OR dir STREQUAL server))
+  if(NOT TARGET echomem_uv AND (name MATCHES "^uv_" OR dir MATCHES "^(server|soak)$"))
     return()
   endif()
   file(STRINGS ${source} unfit REGEX "ctest-not-under: *[a-z ]+" LIMIT_COUNT 1)
@@ -104,7 +105,7 @@ function(echomem_add_test source)
   echomem_test_target(${target})
   if(name MATCHES "^uv_")
     target_link_libraries(${target} PRIVATE echomem_uv)
-  elseif(dir STREQUAL server)
+  elseif(dir MATCHES "^(server|soak)$")
     add_dependencies(${target} echo_server echo_server_malloc load_generator)
     if(TARGET malloc_counter)
       add_dependencies(${target} malloc_counter)

@@ -12,10 +12,9 @@
 #include "objects.h"
 #include "worker.h"
 
-#define NS_PER_MS      1000000u
-#define DRAIN_QUIET_MS 200u /* a connection of a draining server that is silent so long is over */
-#define LINGER_MS      500u /* after the last answer, for the other side to read it */
-#define LINGER_BYTES   65536u
+#define NS_PER_MS    1000000u
+#define LINGER_MS    500u /* after the last answer, for the other side to read it */
+#define LINGER_BYTES 65536u
 
 static const char greeting[] = "hello\n";
 
@@ -74,7 +73,9 @@ static uint64_t quiet_limit_ms(const struct connection *connection)
     if (connection->is_over) {
         return LINGER_MS;
     }
-    return connection->worker->is_draining ? DRAIN_QUIET_MS : connection->worker->settings->idle_ms;
+    const struct settings *settings = connection->worker->settings;
+
+    return connection->worker->is_draining ? settings->quiet_ms : settings->idle_ms;
 }
 
 static void timer_begin(struct connection *connection, uint64_t wait_ms)

@@ -29,6 +29,7 @@ static const char usage[] =
     "  --allocator=KIND    pool or malloc: where every object comes from (pool)\n"
     "  --idle-timeout=S    seconds of silence that end a connection (60)\n"
     "  --drain-timeout=S   seconds that the end may take (5)\n"
+    "  --drain-quiet=S     seconds of silence that end a connection then (0.2)\n"
     "  --stats             counts on standard output at the end\n"
     "A connection whose first byte is a capital letter speaks HTTP/1.1 (GET /, GET /stats, POST\n"
     "to any target sends the body back); any other gets its bytes back. The first line of output\n"
@@ -41,6 +42,7 @@ static const struct option long_options[] = {
     {"allocator", required_argument, NULL, 'a'},
     {"idle-timeout", required_argument, NULL, 'i'},
     {"drain-timeout", required_argument, NULL, 'd'},
+    {"drain-quiet", required_argument, NULL, 'q'},
     {"stats", no_argument, NULL, 's'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -64,6 +66,9 @@ static bool number_set(int option, const char *text, struct settings *out)
     case 'i':
         out->idle_ms = (unsigned)(value * 1000);
         return value > 0;
+    case 'q':
+        out->quiet_ms = (unsigned)(value * 1000);
+        return true;
     default:
         out->drain_ms = (unsigned)(value * 1000);
         return true;
@@ -220,7 +225,7 @@ static int serve(const struct settings *settings)
 
 int main(int argc, char **argv)
 {
-    struct settings settings = {.workers = 1, .idle_ms = 60000, .drain_ms = 5000};
+    struct settings settings = {.workers = 1, .idle_ms = 60000, .drain_ms = 5000, .quiet_ms = 200};
     const char *wanted = NULL;
 
     if (!settings_parse(argc, argv, &settings, &wanted)) {

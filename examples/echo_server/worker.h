@@ -21,6 +21,7 @@ struct settings {
     unsigned workers;
     unsigned idle_ms;  /* silence that ends a connection */
     unsigned drain_ms; /* longest end */
+    unsigned quiet_ms; /* silence that ends a connection of a draining server */
     bool shows_stats;
 };
 

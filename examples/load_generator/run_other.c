@@ -11,7 +11,7 @@
 
 #include "load.h"
 
-#define ANSWER_WAIT_MS 5000
+#define ANSWER_WAIT_MS 20000 /* a server that is silent so long has lost the connection */
 #define NS_PER_MS      1000000u
 #define GARBAGE_BYTES  512u
 

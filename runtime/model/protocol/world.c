@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "monitor/report.h"
 #include "span/meta.h"
 #include "span/unit.h"
 #include "thread/cpu.h"
@@ -86,6 +87,12 @@ void emp_check_failed(const char *what, const char *where)
     (void)where;
     model_assert_failed(what, "runtime/src", 0);
     __builtin_unreachable();
+}
+
+void emp_report_misuse(const struct emp_report *report)
+{
+    (void)report;
+    model_assert_failed("no misuse", "runtime/src", 0);
 }
 
 /* Debug builds ask for the order of ranks, per thread of the system; here all share one. */

@@ -6,6 +6,7 @@
  * Source:  the hand-off is that of Go's channels, into a node instead of a stack.
  */
 #include "async/channel_internal.h"
+#include "async/left_over.h"
 
 static bool is_closed(const struct emp_channel *channel)
 {
@@ -284,4 +285,11 @@ void emp_compact_drop_all(struct emp_channel *channel)
         }
         emp_compact_rest_end(&rest);
     }
+}
+
+void *emp_left_over_of_channel(const void *object)
+{
+    const struct emp_channel *const channel = object;
+
+    return emp_channel_is_alive(channel) ? channel->buffer : NULL;
 }

@@ -13,6 +13,8 @@
 #include "async/value_type.h"
 #include "async/waiter.h"
 #include "base/check.h"
+#include "base/compiler.h"
+#include "monitor/report.h"
 #include "sync/future_refs.h"
 #include "sync/future_word.h"
 
@@ -354,9 +356,19 @@ bool emp_future_forget(struct emp_future *future, const struct emp_waker *waker)
     return found;
 }
 
+static EMP_COLD void report_dead(const struct emp_future *future, const char *call)
+{
+    const struct emp_report report = {
+        .code = EMP_REPORT_FUTURE_DEAD, .pointer = future, .block = future, .call = call};
+
+    emp_report_misuse(&report);
+}
+
 struct emp_future *emp_future_retain(struct emp_future *future)
 {
-    emp_future_refs_retain(&future->refs, EMP_FUTURE_CONSUMER);
+    if (emp_unlikely(!emp_future_refs_retain(&future->refs, EMP_FUTURE_CONSUMER))) {
+        report_dead(future, "emp_future_retain");
+    }
     return future;
 }
 
@@ -383,6 +395,10 @@ void emp_future_drop(struct emp_future *future)
     if (leave == EMP_FUTURE_LEFT) {
         return;
     }
+    if (emp_unlikely(leave == EMP_FUTURE_NOT_HELD)) {
+        report_dead(future, "emp_future_drop");
+        return;
+    }
     consumers_end(future);
     if (leave == EMP_FUTURE_LAST_OF_ALL ||
         emp_future_refs_leave_last(&future->refs, EMP_FUTURE_CONSUMER)) {
@@ -392,7 +408,9 @@ void emp_future_drop(struct emp_future *future)
 
 struct emp_future *emp_promise_retain(struct emp_future *future)
 {
-    emp_future_refs_retain(&future->refs, EMP_FUTURE_PRODUCER);
+    if (emp_unlikely(!emp_future_refs_retain(&future->refs, EMP_FUTURE_PRODUCER))) {
+        report_dead(future, "emp_promise_retain");
+    }
     return future;
 }
 
@@ -405,6 +423,10 @@ void emp_promise_drop(struct emp_future *future)
     }
     leave = emp_future_refs_leave(&future->refs, EMP_FUTURE_PRODUCER);
     if (leave == EMP_FUTURE_LEFT) {
+        return;
+    }
+    if (emp_unlikely(leave == EMP_FUTURE_NOT_HELD)) {
+        report_dead(future, "emp_promise_drop");
         return;
     }
     if (leave == EMP_FUTURE_LAST_OF_SIDE) {

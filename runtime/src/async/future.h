@@ -131,27 +131,28 @@ EMP_API bool emp_future_forget(struct emp_future *future, const struct emp_waker
 
 /**
  * Another consumer's reference. @param future a consumer's reference. @returns future.
- * Errors: overflow ends the process. Threads: any. Cost: one atomic operation. Since: 0.2.
- * Source: row E1.
+ * Errors: misuse E4004; overflow ends the process. Threads: any. Cost: one atomic operation.
+ * Since: 0.2. Source: row E1.
  */
 EMP_API struct emp_future *emp_future_retain(struct emp_future *future);
 
 /**
- * Gives a consumer's reference back. @param future reference or NULL. Errors: none. Threads: any.
- * Cost: one atomic operation; the last one drops the value. Since: 0.2. Source: row E1.
+ * Gives a consumer's reference back. @param future reference or NULL. Errors: misuse E4004.
+ * Threads: any. Cost: one atomic operation; the last one drops the value. Since: 0.2.
+ * Source: row E1.
  */
 EMP_API void emp_future_drop(struct emp_future *future);
 
 /**
  * Another producer's reference. @param future a producer's reference. @returns future.
- * Errors: overflow ends the process. Threads: any. Cost: one atomic operation. Since: 0.2.
- * Source: row E1.
+ * Errors: misuse E4004; overflow ends the process. Threads: any. Cost: one atomic operation.
+ * Since: 0.2. Source: row E1.
  */
 EMP_API struct emp_future *emp_promise_retain(struct emp_future *future);
 
 /**
  * Gives a producer's reference back; the last one cancels a pending future.
- * @param future reference or NULL. Errors: none. Threads: any. Cost: one atomic operation.
+ * @param future reference or NULL. Errors: misuse E4004. Threads: any. Cost: one atomic operation.
  * Since: 0.2. Source: row E1.
  */
 EMP_API void emp_promise_drop(struct emp_future *future);

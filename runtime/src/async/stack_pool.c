@@ -69,6 +69,17 @@ static uint32_t list_pop(const struct emp_stack_size *size, struct emp_stack_lis
     return got;
 }
 
+/* Pops warm slots; what lay unused since the last tick is never more than lies there. */
+static uint32_t warm_pop(struct emp_stack_size *size, uint32_t *slots, uint32_t count)
+{
+    const uint32_t got = list_pop(size, &size->warm, slots, count);
+
+    if (size->warm.count < size->warm_least) {
+        size->warm_least = size->warm.count;
+    }
+    return got;
+}
+
 /* Says how many are cold; the lock is held. */
 static void cold_tell(struct emp_stack_size *size)
 {
@@ -213,11 +224,8 @@ static uint32_t size_pop(struct emp_stack_size *size, uint32_t *slots, uint32_t 
 {
     *fresh = 0;
     emp_mutex_lock(&emp_stack_lists);
-    uint32_t got = list_pop(size, &size->warm, slots, count);
+    uint32_t got = warm_pop(size, slots, count);
 
-    if (size->warm.count < size->warm_least) {
-        size->warm_least = size->warm.count;
-    }
     if (got == 0) {
         got = list_pop(size, &size->cold, slots, count);
         cold_tell(size);
@@ -356,7 +364,7 @@ static size_t size_cool(struct emp_stack_size *size, uint32_t keep)
         emp_mutex_lock(&emp_stack_lists);
         const uint32_t above = size->warm.count > keep ? size->warm.count - keep : 0;
 
-        got = list_pop(size, &size->warm, slots, above < TRIM_BATCH ? above : TRIM_BATCH);
+        got = warm_pop(size, slots, above < TRIM_BATCH ? above : TRIM_BATCH);
         emp_mutex_unlock(&emp_stack_lists);
         for (uint32_t i = 0; i < got; i++) {
             if (emp_stack_map_purge(&size->map, slots[i], 1)) {
@@ -445,6 +453,7 @@ size_t emp_stack_trim(struct emp_stack_manager *stacks, bool all)
         }
         emp_mutex_lock(&emp_stack_lists);
         /* What lay unused since the last call is too much; half of it goes. */
+        emp_assert(size->warm_least <= size->warm.count);
         const uint32_t keep = all ? 0 : size->warm.count - size->warm_least / 2;
 
         size->warm_least = keep;

@@ -10,6 +10,8 @@
 
 #include "async/object.h"
 #include "base/check.h"
+#include "base/compiler.h"
+#include "monitor/report.h"
 #include "sync/waker_refs.h"
 
 /* 64 bytes, EMP_OBJECT_WAKER. All but refs and fired is const after creation. */
@@ -23,40 +25,68 @@ struct custom {
 _Static_assert(sizeof(struct custom) == 64, "EMP_OBJECT_WAKER");
 _Static_assert(offsetof(struct custom, copy) % 16 == 0, "a copy is 16-aligned");
 
+static EMP_COLD void custom_report(const struct custom *custom, const char *call)
+{
+    const struct emp_report report = {
+        .code = EMP_REPORT_WAKER_DEAD, .pointer = custom, .block = custom, .call = call};
+
+    emp_report_misuse(&report);
+}
+
 static void *custom_clone(void *data)
 {
     struct custom *custom = data;
 
-    emp_waker_refs_retain(&custom->refs);
+    if (emp_unlikely(!emp_waker_refs_retain(&custom->refs))) {
+        custom_report(custom, "emp_waker_clone");
+    }
     return custom;
 }
 
 static void custom_drop(void *data)
 {
     struct custom *custom = data;
+    const enum emp_waker_leave leave = emp_waker_refs_release(&custom->refs);
 
-    if (emp_waker_refs_release(&custom->refs)) {
+    if (leave == EMP_WAKER_LAST) {
         if (custom->calls->drop != NULL) {
             custom->calls->drop(custom->copy);
         }
         emp_object_give(custom);
+    } else if (emp_unlikely(leave == EMP_WAKER_NOT_HELD)) {
+        custom_report(custom, "emp_waker_drop");
     }
 }
 
 /* The caller's clone keeps the object while the callback runs. */
-static void custom_wake_by_ref(void *data)
+static void custom_call(struct custom *custom)
 {
-    struct custom *custom = data;
-
     if (!custom->calls->once || emp_waker_refs_fire(&custom->fired)) {
         custom->calls->wake(custom->copy);
     }
 }
 
+static void custom_wake_by_ref(void *data)
+{
+    struct custom *custom = data;
+
+    if (emp_unlikely(emp_waker_refs_is_dead(&custom->refs))) {
+        custom_report(custom, "emp_waker_wake_by_ref");
+        return;
+    }
+    custom_call(custom);
+}
+
 static void custom_wake(void *data)
 {
-    custom_wake_by_ref(data);
-    custom_drop(data);
+    struct custom *custom = data;
+
+    if (emp_unlikely(emp_waker_refs_is_dead(&custom->refs))) {
+        custom_report(custom, "emp_waker_wake");
+        return;
+    }
+    custom_call(custom);
+    custom_drop(custom);
 }
 
 static const struct emp_waker_vtable custom_vtable = {

@@ -63,7 +63,7 @@ EMP_EXTERN_C_END
 /**
  * A second waker for the same target.
  * @param waker a waker, may be empty. @returns a waker that the caller owns.
- * Errors: none. Threads: any. Cost: one indirect call. Since: 0.2. Source: row E3.
+ * Errors: misuse E4003, E4005. Threads: any. Cost: one indirect call. Since: 0.2. Source: row E3.
  */
 EMP_INLINE struct emp_waker emp_waker_clone(const struct emp_waker *waker)
 {
@@ -76,8 +76,8 @@ EMP_INLINE struct emp_waker emp_waker_clone(const struct emp_waker *waker)
 }
 
 /**
- * Wakes and ends the waker. @param waker owned by the caller; empty afterwards. Errors: none.
- * Threads: any. Cost: one indirect call. Since: 0.2. Source: row E3.
+ * Wakes and ends the waker. @param waker owned by the caller; empty afterwards.
+ * Errors: misuse E4002, E4005. Threads: any. Cost: one indirect call. Since: 0.2. Source: row E3.
  */
 EMP_INLINE void emp_waker_wake(struct emp_waker *waker)
 {
@@ -90,7 +90,7 @@ EMP_INLINE void emp_waker_wake(struct emp_waker *waker)
 }
 
 /**
- * Wakes and keeps the waker. @param waker may be empty. Errors: none. Threads: any.
+ * Wakes and keeps the waker. @param waker may be empty. Errors: misuse E4002, E4005. Threads: any.
  * Cost: one indirect call. Since: 0.2. Source: row E3.
  */
 EMP_INLINE void emp_waker_wake_by_ref(const struct emp_waker *waker)
@@ -101,8 +101,8 @@ EMP_INLINE void emp_waker_wake_by_ref(const struct emp_waker *waker)
 }
 
 /**
- * Ends the waker without waking. @param waker owned by the caller; empty afterwards. Errors: none.
- * Threads: any. Cost: one indirect call. Since: 0.2. Source: row E3.
+ * Ends the waker without waking. @param waker owned by the caller; empty afterwards.
+ * Errors: misuse E4002, E4005. Threads: any. Cost: one indirect call. Since: 0.2. Source: row E3.
  */
 EMP_INLINE void emp_waker_drop(struct emp_waker *waker)
 {

@@ -48,7 +48,32 @@
 /* One machine load, like the atomic, but compilers may keep other values in registers across it. */
 #define EMP_PUBLIC_LOAD_RELAXED(p) (*(const volatile __typeof__(*(p)) *)(p))
 #endif
+/*
+ * A word that leads to memory which was made ready before it was published: what is reached through
+ * the value is seen as it was then, because processors order a load behind the one that gave its
+ * address. The thread sanitizer knows no such order and gets an acquire.
+ */
+#if EMP_PUBLIC_UNDER_TSAN
+#define EMP_PUBLIC_LOAD_DEPENDENT(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#else
+#define EMP_PUBLIC_LOAD_DEPENDENT(p) EMP_PUBLIC_LOAD_RELAXED(p)
+#endif
 #define EMP_PUBLIC_STORE_RELAXED(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+
+/*
+ * Comparisons with a word that others may change at any time, as one instruction where that
+ * matters: no compiler folds an atomic or a volatile load into a comparison.
+ */
+#if EMP_PUBLIC_X86_64 && !EMP_PUBLIC_UNDER_TSAN
+#define EMP_PUBLIC_IS_BELOW(is, value, p) \
+    __asm__("cmpq %2, %1" : "=@ccb"(is) : "r"(value), "m"(*(p)))
+#define EMP_PUBLIC_LOW_EQUALS(is, value, p) \
+    __asm__("cmpw %w1, %2" : "=@cce"(is) : "r"((uint32_t)(value)), "m"(*(p)))
+#else
+#define EMP_PUBLIC_IS_BELOW(is, value, p) ((is) = (value) < EMP_PUBLIC_LOAD_RELAXED(p))
+#define EMP_PUBLIC_LOW_EQUALS(is, value, p) \
+    ((is) = (uint16_t)(value) == (uint16_t)EMP_PUBLIC_LOAD_RELAXED(p))
+#endif
 
 /* For core/cache_utils.h: an index one thread publishes and another observes, and plain fences. */
 #define EMP_PUBLIC_LOAD_ACQUIRE(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)

@@ -275,9 +275,9 @@ EMP_API size_t emp_purge(void);
 
 /**
  * Empties the calling thread's caches and checks every slab: bits + live = slots, tags,
- * descriptors.
+ * descriptors; then the maps of runs, for which it waits for a round of maintenance under way.
  * @returns the number of inconsistencies found, each reported. Errors: late misuse reports.
- * Threads: any; locks each shard in turn. Cost: O(slabs). Since: 0.1. Source: row B3.
+ * Threads: any; locks each shard in turn. Cost: O(slabs + chunks). Since: 0.1. Source: row B3.
  */
 EMP_API size_t emp_audit(void);
 

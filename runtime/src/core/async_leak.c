@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 
+#include "async/left_over.h"
 #include "async/task_core.h"
 #include "core/advanced_memory_pool.h"
 
@@ -24,6 +25,7 @@ void emp_async_leaks_count(const void *object, void *counts)
 {
     struct emp_async_leaks *leaks = counts;
 
+    emp_left_over_gather(leaks->kind, object, &leaks->blocks);
     for (size_t i = 0; i < TASK_KINDS && leaks->tasks != NULL; i++) {
         if (leaks->kind == task_kinds[i]) {
             uint32_t site = ((const struct emp_task *)object)->site;
@@ -68,4 +70,5 @@ void emp_async_leaks_tell(struct emp_async_leaks *leaks, const char *const *name
         }
     }
     emp_free(leaks->tasks);
+    emp_left_over_give(leaks->blocks);
 }

@@ -18,12 +18,13 @@ struct emp_async_leaks {
     uint64_t kinds[EMP_OBJECT_KINDS]; /* without a known spawn site */
     uint64_t *tasks;           /* by kind of task object and number of the site; may be NULL */
     enum emp_object_kind kind; /* that is being counted */
+    void *blocks;              /* of the heap, that belong to what was left; given back by tell */
 };
 
 /* Begins to count. */
 void emp_async_leaks_begin(struct emp_async_leaks *leaks);
 
-/* Counts one object of leaks->kind; a visitor for emp_pool_end; counts is the struct. */
+/* Counts one object of leaks->kind and keeps its blocks; a visitor for emp_pool_end. */
 void emp_async_leaks_count(const void *object, void *counts);
 
 /* Tells each group that is not empty, and ends; names are those of the kinds. */

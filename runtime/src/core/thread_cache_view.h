@@ -99,4 +99,34 @@ EMP_INLINE struct emp_bin *emp_cache_bin(struct emp_cache_view *cache, size_t bi
     return (struct emp_bin *)(void *)((char *)cache + bin_offset);
 }
 
+/**
+ * Asks whether an address of the arena lies in blocks whose bin has this offset.
+ * @param cache the calling thread's cache. @param offset bytes from the arena's base, below
+ * arena_bytes. @param bin_offset bytes, EMP_VIEW_BIN_OFFSET of a class.
+ * @returns 1: it does. 0: it does not.
+ * Errors: none. Threads: the cache's own. Cost: two loads. Since: 0.1. Source: row A11.
+ */
+EMP_INLINE int emp_cache_tag_is(const struct emp_cache_view *cache, uintptr_t offset,
+                                size_t bin_offset)
+{
+    int is;
+
+    EMP_PUBLIC_LOW_EQUALS(is, bin_offset, &cache->tags[offset >> EMP_VIEW_UNIT_SHIFT]);
+    return is;
+}
+
+/**
+ * Asks whether a bin takes one more block.
+ * @param bin a bin of the calling thread's cache. @param top its top, as loaded.
+ * @returns 1: below its limit. 0: full, or somebody wants the slow path to look.
+ * Errors: none. Threads: the cache's own. Cost: one load. Since: 0.1. Source: row A1.
+ */
+EMP_INLINE int emp_cache_bin_takes(const struct emp_bin *bin, void **top)
+{
+    int is;
+
+    EMP_PUBLIC_IS_BELOW(is, (uintptr_t)top, &bin->limit);
+    return is;
+}
+
 #endif

@@ -17,7 +17,8 @@
 /* A pool that comes into being at its first use. Initialised by EMP_POOL_DEFINE. */
 struct emp_typed_pool {
     size_t bin_offset;     /* bytes from the thread's cache to the bin; that of class 0, whose bin
-                                never holds a block: not created yet. Relaxed: any value is safe */
+                                never holds a block: not created yet. Any value leads to a bin that
+                                is closed, or open by its own thread */
     struct emp_pool *pool; /* NULL: not created yet */
     const char *name;      /* const */
     size_t object_size;    /* const, bytes */
@@ -64,7 +65,7 @@ EMP_INLINE void *emp_typed_pool_alloc(struct emp_typed_pool *typed)
     struct emp_cache_view *cache;
 
     EMP_CACHE_CURRENT(cache, typed);
-    struct emp_bin *bin = emp_cache_bin(cache, EMP_PUBLIC_LOAD_RELAXED(&typed->bin_offset));
+    struct emp_bin *bin = emp_cache_bin(cache, EMP_PUBLIC_LOAD_DEPENDENT(&typed->bin_offset));
     void **top = (void **)bin->top;
     void *block = top[-1];
 
@@ -87,15 +88,14 @@ EMP_INLINE void emp_typed_pool_free(struct emp_typed_pool *typed, void *ptr)
 
     EMP_CACHE_CURRENT(cache, typed);
     uintptr_t offset = (uintptr_t)ptr - cache->arena_base;
-    size_t offset_of_bin = EMP_PUBLIC_LOAD_RELAXED(&typed->bin_offset);
+    size_t offset_of_bin = EMP_PUBLIC_LOAD_DEPENDENT(&typed->bin_offset);
     struct emp_bin *bin = emp_cache_bin(cache, offset_of_bin);
 
     if (EMP_IF_LIKELY(offset < cache->arena_bytes)) {
-        uint32_t tag = EMP_PUBLIC_LOAD_RELAXED(&cache->tags[offset >> EMP_VIEW_UNIT_SHIFT]);
         void **top = (void **)bin->top;
 
-        if (EMP_IF_LIKELY((uint16_t)tag == (uint16_t)offset_of_bin &&
-                          bin->top < EMP_PUBLIC_LOAD_RELAXED(&bin->limit) && top[-1] != ptr)) {
+        if (EMP_IF_LIKELY(emp_cache_tag_is(cache, offset, offset_of_bin)) &&
+            EMP_IF_LIKELY(emp_cache_bin_takes(bin, top)) && EMP_IF_LIKELY(top[-1] != ptr)) {
             *top = ptr;
             bin->top = (uintptr_t)(top + 1);
             return;

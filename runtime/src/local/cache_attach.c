@@ -254,6 +254,7 @@ static void cache_init(struct emp_cache *cache, unsigned shift, uint8_t scale)
     cache->swing_refused = 0;
     cache->swing_class = 0;
     cache->swing_pause = 0;
+    cache->large_room_bytes = 0;
     cache->far_slots_count =
         (uint32_t)((((size_t)1 << shift) - offsetof(struct emp_cache, far_slots)) / sizeof(void *));
     cache->view.none = (struct emp_l1_bin)EMP_NO_BIN;

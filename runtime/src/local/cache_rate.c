@@ -24,9 +24,11 @@
 #define EMP_ALL_ROOM_BYTES   (512u << 10) /* ... of all threads together stay near this, each ... */
 #define EMP_ROOM_BYTES_MAX   (256u << 10) /* ... below this, ... */
 #define EMP_ROOM_BYTES_MIN   (6u << 10)   /* ... and never held to less than this */
-#define EMP_COLD_BLOCKS      2048u        /* most blocks that a bin gives back at once */
-#define EMP_COLD_WINDOW_US   16000u       /* a cold bin that sees ... */
-#define EMP_COLD_OPS         16u          /* ... so many operations within the window is hot */
+#define EMP_ALL_LARGE_BYTES  (2048u << 10) /* the same for the bins of blocks above ... */
+#define EMP_LARGE_BYTES_MAX  (1024u << 10) /* ... EMP_SMALL_MAX, which have no least room */
+#define EMP_COLD_BLOCKS      2048u         /* most blocks that a bin gives back at once */
+#define EMP_COLD_WINDOW_US   16000u        /* a cold bin that sees ... */
+#define EMP_COLD_OPS         16u           /* ... so many operations within the window is hot */
 
 /* Takes a bin its room; what it holds stays. */
 static void bin_lose_room(struct emp_cache *cache, uint32_t class_id)
@@ -88,7 +90,9 @@ void emp_cache_set_room(struct emp_cache *cache, uint32_t class_id, unsigned roo
         room = emp_cache_find_slots(cache, class_id, room);
     }
     cache->room_bytes += (room - state->room) * size;
-    if (room < state->room) { /* what was granted beyond the budget is paid back first */
+    cache->large_room_bytes += size > EMP_SMALL_MAX ? (room - state->room) * size : 0;
+    if (size <= EMP_SMALL_MAX &&
+        room < state->room) { /* what was granted beyond the budget is paid back first */
         uint32_t less = (state->room - room) * size;
 
         cache->swing_bytes -= less < cache->swing_bytes ? less : cache->swing_bytes;
@@ -105,6 +109,23 @@ static uint32_t room_budget(void)
 
     budget = budget > EMP_ROOM_BYTES_MAX ? EMP_ROOM_BYTES_MAX : budget;
     return budget < EMP_ROOM_BYTES_MIN ? EMP_ROOM_BYTES_MIN : budget;
+}
+
+/*
+ * True when a bin of blocks of this size may have so many bytes more. Large blocks have a budget of
+ * their own: a few of them would use up that of all small ones.
+ */
+static bool room_is_left(const struct emp_cache *cache, uint32_t size, uint32_t more)
+{
+    uint32_t budget = EMP_ALL_LARGE_BYTES / (emp_cache_threads() + 1);
+
+    if (size <= EMP_SMALL_MAX) {
+        uint32_t small = cache->room_bytes - cache->large_room_bytes - cache->swing_bytes;
+
+        return small + more <= room_budget();
+    }
+    budget = budget > EMP_LARGE_BYTES_MAX ? EMP_LARGE_BYTES_MAX : budget;
+    return cache->large_room_bytes + more <= budget;
 }
 
 unsigned emp_cache_first_room(const struct emp_cache *cache, uint32_t class_id)
@@ -152,7 +173,7 @@ void emp_cache_grow(struct emp_cache *cache, uint32_t class_id)
 
     state->events = 0;
     room = room > state->room_full ? state->room_full : room;
-    if (cache->room_bytes - cache->swing_bytes + (room - state->room) * size <= room_budget()) {
+    if (room_is_left(cache, size, (room - state->room) * size)) {
         emp_cache_set_room(cache, class_id, room);
     } else {
         state->events = EMP_GROW_PAUSE; /* ask again only after many more events */
@@ -216,17 +237,18 @@ static bool bin_is_idle(struct emp_cache *cache, uint32_t class_id, uint32_t now
     return now_us - emp_load_relaxed(&state->stamp_us) > EMP_TICK_MS * 1000u / 2u;
 }
 
-/* Bytes of room over the bins of classes [first, limit). */
-static uint32_t room_sum(struct emp_cache *cache, uint32_t first, uint32_t limit)
+/* Counts the bytes of room anew, over all bins. */
+static void room_count(struct emp_cache *cache)
 {
-    uint32_t sum = 0;
-
-    for (uint32_t c = first; c < limit; c++) {
+    cache->room_bytes = 0;
+    cache->large_room_bytes = 0;
+    for (uint32_t c = 1; c < EMP_CLASS_LIMIT; c++) {
         uint32_t size = emp_classes[c].geometry.size;
+        uint32_t bytes = size == 0 ? 0 : emp_cache_state(cache, c)->room * size;
 
-        sum += size == 0 ? 0 : emp_cache_state(cache, c)->room * size;
+        cache->room_bytes += bytes;
+        cache->large_room_bytes += size > EMP_SMALL_MAX ? bytes : 0;
     }
-    return sum;
 }
 
 static void tick_sizes(struct emp_cache *cache, uint32_t now_us)
@@ -274,9 +296,9 @@ static void cache_tick(struct emp_cache *cache)
         bool any_cold = tick_pools(cache, now_us);
 
         /* Counted anew: destroyed pools took their rooms with them. */
-        cache->room_bytes = room_sum(cache, 1, EMP_CLASS_LIMIT);
-        if (cache->swing_bytes > cache->room_bytes) {
-            cache->swing_bytes = cache->room_bytes;
+        room_count(cache);
+        if (cache->swing_bytes > cache->room_bytes - cache->large_room_bytes) {
+            cache->swing_bytes = cache->room_bytes - cache->large_room_bytes;
         }
         emp_cache_pools_unlock();
         if (any_cold) {

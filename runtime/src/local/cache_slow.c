@@ -85,29 +85,50 @@ static int give_one(uint32_t class_id, void *ptr)
     return lent ? emp_central_give(lender, ptr) : EMP_REPORT_INVALID;
 }
 
-/* Gives a block of a slab of class_id that is one unit, as the hit path does; false: not done. */
-static inline bool give_plain(uint32_t class_id, void *ptr)
+/*
+ * The usual block: of a slab of one unit and of this class. False: nothing was done. `arena` is a
+ * copy: the compiler has to take it that the state of a slot may be any byte of the original.
+ */
+static inline bool give_own(const struct emp_arena *arena, uint32_t bin_offset, const void *ptr)
 {
-    uintptr_t offset = (uintptr_t)ptr - emp_arena.base;
-    struct emp_slab *slab = emp_slab_at(offset >> EMP_UNIT_SHIFT);
+    uintptr_t offset = (uintptr_t)ptr - arena->base;
+    struct emp_slab *slab = NULL;
 
-    if (slab->class_id != class_id ||
-        !emp_slab_release(emp_arena.slab_descriptors, offset, &slab)) {
+    if (emp_unlikely(offset >= arena->bytes)) {
+        return false;
+    }
+    /* order(slab-tag): relaxed; for a block we hold the slab cannot end meanwhile */
+    uint32_t tag = emp_load_relaxed(&arena->tags[offset >> EMP_UNIT_SHIFT]);
+
+    /* The inlined free of a typed pool takes any pointer: the tag before the descriptor. */
+    if (emp_unlikely((tag & 0xffffu) != bin_offset ||
+                     !emp_slab_release(arena->slab_descriptors, offset, &slab))) {
         return false;
     }
     if (emp_unlikely(emp_inbox_is_quiet(&slab->inbox))) {
-        emp_cache_announce(slab);
+        emp_shard_notify(slab);
     }
     return true;
 }
 
+/* Any other: of a wide slab, borrowed, or wrong. */
+static EMP_NOINLINE void give_other(uint32_t class_id, void *ptr, const char *call)
+{
+    int code = give_one(class_id, ptr);
+
+    if (emp_unlikely(code != EMP_PROBE_GOOD)) {
+        cache_report(class_id, ptr, code, call);
+    }
+}
+
 void emp_cache_give(uint32_t class_id, void **ptrs, unsigned count, const char *call)
 {
-    for (unsigned i = 0; i < count; i++) {
-        int code = give_plain(class_id, ptrs[i]) ? EMP_PROBE_GOOD : give_one(class_id, ptrs[i]);
+    const struct emp_arena arena = emp_arena;
+    const uint32_t bin_offset = emp_bin_offset(class_id);
 
-        if (emp_unlikely(code != EMP_PROBE_GOOD)) {
-            cache_report(class_id, ptrs[i], code, call);
+    for (unsigned i = 0; i < count; i++) {
+        if (emp_unlikely(!give_own(&arena, bin_offset, ptrs[i]))) {
+            give_other(class_id, ptrs[i], call);
         }
     }
 }

@@ -45,7 +45,7 @@ void emp_cache_swing(struct emp_cache *cache, uint32_t class_id)
     uint32_t share = swing_share();
     unsigned room = state->room * 2u;
 
-    if (cache->swing_pause != 0 || share == 0 || room > EMP_SWING_BLOCKS ||
+    if (cache->swing_pause != 0 || share == 0 || size > EMP_SMALL_MAX || room > EMP_SWING_BLOCKS ||
         !emp_cache_may_keep(cache, class_id) || emp_classes[class_id].room_is_fixed) {
         return;
     }

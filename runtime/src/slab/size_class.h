@@ -2,7 +2,7 @@
  * Purpose: the classes of blocks: 65 by size, then one per pool; size -> class, class -> geometry.
  * Owner:   slab. The table is filled at start (sizes) and when a pool is created; entries of a live
  *          class are const, so readers need no lock.
- * Threads: any. Cost: size -> class is one table load to 1 KiB, a few shifts above.
+ * Threads: any. Cost: size -> bin is one table load, size -> class a few shifts.
  * Design:  [slab.req.classes]
  */
 #ifndef EMP_SLAB_SIZE_CLASS_H
@@ -30,6 +30,10 @@ extern struct emp_class emp_classes[EMP_BINS];
 
 /* Class by (size + 7) / 8 for sizes to EMP_SMALL_MAX, already scaled to a bin offset in bytes. */
 extern uint16_t emp_small_bin_offset[EMP_SMALL_MAX / 8 + 1];
+
+/* The same by (size - 1) / 128 for sizes above; every class there is a multiple of that. */
+#define EMP_MEDIUM_STEP_SHIFT 7u
+extern uint16_t emp_medium_bin_offset[EMP_SLAB_MAX >> EMP_MEDIUM_STEP_SHIFT];
 
 /* Fills the table; arena_base must be final. Idempotent. */
 void emp_size_class_init(uintptr_t arena_base);

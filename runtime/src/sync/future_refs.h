@@ -14,9 +14,9 @@
  * Order table: future-refs: leaving releases what the holder did; the last of a side, and the last
  *   of all, acquires it.
  * Progress: retain and leave_last wait-free, leave lock-free. ABA: a count has no identity.
- * Does not promise: use without a reference; the end leaves 0, which a leave too many finds as
- *   long as the object is not used again, and then the process ends. 2^19 consumers and 2^11
- *   producers are the most.
+ * Does not promise: use without a reference; the end leaves 0, which a retain or leave too many
+ *   finds as long as the object is not used again, and says so. 2^19 consumers and 2^11 producers
+ *   are the most; more end the process.
  * Threads: any. Design: [sync.proto.future-refs]
  */
 #ifndef EMP_SYNC_FUTURE_REFS_H
@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/check.h"
+#include "base/compiler.h"
 #include "sync/atomic.h"
 
 /* One reference of a side: the lowest bit of its count. */
@@ -39,7 +40,8 @@
 enum emp_future_leave {
     EMP_FUTURE_LEFT,         /* it has left */
     EMP_FUTURE_LAST_OF_SIDE, /* still there, alone on its side: ends the side, then leave_last */
-    EMP_FUTURE_LAST_OF_ALL   /* it has left, and nobody is there: ends everything */
+    EMP_FUTURE_LAST_OF_ALL,  /* it has left, and nobody is there: ends everything */
+    EMP_FUTURE_NOT_HELD      /* there is no such reference; nothing was done */
 };
 
 /* The bits of a side's count. */
@@ -55,14 +57,22 @@ static inline void emp_future_refs_start(uint32_t *refs)
     emp_store_relaxed(refs, EMP_FUTURE_CONSUMER + EMP_FUTURE_PRODUCER);
 }
 
-/* Another reference of a side that the caller holds one of. Too many end the process. */
-static inline void emp_future_refs_retain(uint32_t *refs, uint32_t side)
+/*
+ * Another reference of a side that the caller holds one of. Too many end the process. False: the
+ * side has none, nothing was done.
+ */
+static inline bool emp_future_refs_retain(uint32_t *refs, uint32_t side)
 {
     /* order(future-refs): relaxed; the caller's own reference keeps the future */
     uint32_t old = emp_fetch_add_relaxed(refs, side) & emp_future_refs_mask(side);
 
-    emp_check(old != 0);
+    if (emp_unlikely(old == 0)) {
+        /* order(future-refs): relaxed; takes back what it added, and shows nothing */
+        emp_fetch_sub_relaxed(refs, side);
+        return false;
+    }
     emp_check(old < (emp_future_refs_mask(side) >> 1) + 1);
+    return true;
 }
 
 /* Gives a reference back unless the caller is the last of the side. */
@@ -73,7 +83,9 @@ static inline enum emp_future_leave emp_future_refs_leave(uint32_t *refs, uint32
         uint32_t seen = emp_load_acquire(refs);
         uint32_t count = seen & emp_future_refs_mask(side);
 
-        emp_check(count != 0);
+        if (emp_unlikely(count == 0)) {
+            return EMP_FUTURE_NOT_HELD;
+        }
         if (seen == side) {
             /* order(future-refs): relaxed; nobody else holds it; a stale holder finds it dead */
             emp_store_relaxed(refs, 0);

@@ -2,8 +2,8 @@
  * What: who is woken while other workers hold still: work that was put down while somebody was on
  *       the way from sleep, timers whose keeper has something else to do now; and the count of
  *       tasks alive while they come and go.
- * How:  polls that block until the others have done their part, or for a known time; what waits
- *       behind them must be done by the worker that is left. A chain of tasks that never breaks.
+ * How:  polls that block until the others have done their part; what waits behind them must be done
+ *       by the worker that is left. A chain of tasks that never breaks.
  * Shows: [adapter.proto.executor] [adapter.proto.timers]
  * ctest-timeout: 300
  */
@@ -22,8 +22,9 @@
 #include "async/task.h"
 #include "core/async_memory_pool.h"
 
-#define NS_PER_MS   1000000u
-#define PATIENCE_NS (2000u * (uint64_t)NS_PER_MS)
+#define NS_PER_MS 1000000u
+/* After that something is lost: nobody looks again by itself, and a busy machine is slower. */
+#define PATIENCE_NS (60000u * (uint64_t)NS_PER_MS)
 
 static struct emp_async_pool *pool;
 static struct emp_executor *executor;
@@ -187,7 +188,7 @@ static enum emp_poll sleep_then_block(struct emp_task *task, void *body)
     bool *has_slept = body;
 
     if (*has_slept) {
-        nap(500u * (uint64_t)NS_PER_MS);
+        wait_for(&late.fired_ns);
         return EMP_POLL_READY;
     }
     const struct emp_waker own = emp_task_waker(task);
@@ -205,13 +206,14 @@ static void timer_fires_while_the_worker_that_fired_the_last_one_is_busy(void **
     static const struct emp_task_type type = {"sleeper", 1, 1, sleep_then_block, NULL};
 
     create(2);
+    gave_up = 0;
     spawn(&type);
     while (stats_now().alive != 0) {
         nap(NS_PER_MS);
     }
-    /* The poll that blocks begins at 20 ms and takes 500. */
+    /* The poll that blocks begins at 20 ms and ends when the other worker has fired. */
+    assert_int_equal(now(&gave_up), 0);
     assert_true(now(&late.fired_ns) >= late.timer.deadline_ns);
-    assert_in_range(now(&late.fired_ns) - late.timer.deadline_ns, 0, 250u * NS_PER_MS);
     destroy();
 }
 

@@ -1,7 +1,7 @@
 /*
  * What: the end of the pools of a runtime tells each group of objects that were never given back,
  *       with their exact number: by kind, tasks also by where they were spawned; also what another
- *       thread left, and whatever caches hold.
+ *       thread left, and whatever caches hold; the blocks of the heap that they held go back.
  * How:  objects that are left on purpose, beside many that were given back by this thread and by
  *       one that still lives; a callback that keeps the groups.
  * Shows: [core.proto.async-pool]
@@ -15,6 +15,9 @@
 
 #include <cmocka.h>
 
+#include "async/channel.h"
+#include "async/coroutine.h"
+#include "async/coroutine_memory.h"
 #include "async/future.h"
 #include "async/task.h"
 #include "async/waker.h"
@@ -22,6 +25,7 @@
 #include "core/async_memory_pool.h"
 #include "core/memory_monitor.h"
 #include "support/async_pool.h"
+#include "support/settled.h"
 #include "support/task_queue.h"
 
 #define GROUPS 16u
@@ -202,6 +206,82 @@ static void what_a_living_thread_has_in_its_cache_is_not_told(void **state)
     assert_int_equal(pthread_barrier_destroy(&barrier), 0);
 }
 
+static void wait_for_ever(void *args)
+{
+    (void)args;
+    (void)emp_coroutine_suspend();
+}
+
+/* A coroutine that waits for its first run or, parked, for its second. */
+static void leave_coroutine(uint32_t flags, bool runs)
+{
+    static const char args[500];
+    const struct emp_coroutine_spawn how = {.pool = pool,
+                                            .scheduler = &queue.scheduler,
+                                            .entry = wait_for_ever,
+                                            .args = args,
+                                            .args_bytes = sizeof args,
+                                            .flags = flags};
+    struct emp_task *task = NULL;
+
+    assert_int_equal(emp_coroutine_spawn(&how, NULL, &task), EMP_OK);
+    if (runs) {
+        assert_int_equal(task_queue_run(&queue, 1), 1);
+        for (uint64_t second = 1; second < 10; second++) {
+            (void)emp_coroutine_tick(pool, second * 1000000000u);
+        }
+    }
+}
+
+/* Values that are there and that were taken, a future without one, and a task that has ended. */
+static void leave_futures(void)
+{
+    char value[300] = {0};
+    struct emp_future *const taken = emp_future_new(pool);
+    struct emp_future *const there = emp_future_new(pool);
+    struct emp_task *task = NULL;
+    const struct emp_spawn how = {.pool = pool, .scheduler = &queue.scheduler, .type = &large_type};
+
+    assert_int_equal(emp_future_resolve(there, value, sizeof value), EMP_OK);
+    assert_int_equal(emp_future_resolve(taken, value, sizeof value), EMP_OK);
+    assert_int_equal(emp_future_take(taken, NULL, value, sizeof value, NULL), EMP_OK);
+    assert_non_null(emp_future_new(pool));
+    assert_int_equal(emp_task_spawn(&how, NULL, &task), EMP_OK);
+    assert_int_equal(task_queue_run_one(&queue), EMP_RUN_DONE);
+}
+
+static uint64_t heap_bytes(void)
+{
+    struct emp_stats stats;
+
+    emp_park();
+    assert_int_equal(settled_stats_read(&stats), EMP_OK);
+    return stats.allocated;
+}
+
+static void what_was_left_loses_its_blocks_of_the_heap(void **state)
+{
+    const struct emp_channel_config config = {
+        .kind = EMP_CHANNEL_COMPACT, .element_bytes = 1000, .capacity = 5};
+    struct emp_channel *channel = NULL;
+
+    (void)state;
+    assert_int_equal(emp_async_pool_destroy(pool, NULL, NULL), EMP_OK);
+    const uint64_t before = heap_bytes();
+
+    assert_int_equal(emp_async_pool_create(NULL, &pool), EMP_OK);
+    leave_futures();
+    leave_coroutine(0, true);
+    leave_coroutine(EMP_COROUTINE_SHARED, true);
+    leave_coroutine(0, false);
+    leave_coroutine(EMP_COROUTINE_SHARED, false);
+    spawn(&large_type, NULL, 100);
+    assert_int_equal(emp_channel_create(pool, &config, &channel), EMP_OK);
+    assert_true(heap_bytes() > before + (uint64_t)100 * 200);
+    assert_int_equal(emp_async_pool_destroy(pool, NULL, NULL), EMP_ERR_BUSY);
+    assert_int_equal(heap_bytes(), before);
+}
+
 static void without_a_callback_the_status_still_tells(void **state)
 {
     (void)state;
@@ -225,6 +305,7 @@ int main(void)
         CASE(each_kind_is_told_with_its_number),
         CASE(tasks_are_told_by_where_they_were_spawned),
         CASE(what_a_living_thread_has_in_its_cache_is_not_told),
+        CASE(what_was_left_loses_its_blocks_of_the_heap),
         CASE(without_a_callback_the_status_still_tells),
         CASE(a_pool_that_ended_is_refused),
     };

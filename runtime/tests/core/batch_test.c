@@ -22,6 +22,7 @@
 #include "base/config.h"
 #include "core/advanced_memory_pool.h"
 #include "core/memory_monitor.h"
+#include "support/settled.h"
 
 #define COUNT_MAX 1000u
 
@@ -82,7 +83,7 @@ static void a_batch_of_mixed_sizes_with_nulls_is_freed(void **state)
 
     (void)state;
     emp_park();
-    assert_int_equal(emp_stats_read(&before), EMP_OK);
+    assert_int_equal(settled_stats_read(&before), EMP_OK);
     for (size_t i = 0; i < COUNT_MAX; i++) {
         blocks[i] = i % 7 == 0 ? NULL : emp_malloc(i % 50 == 1 ? 70000 : (i / 10 % 20) * 50);
     }
@@ -90,7 +91,7 @@ static void a_batch_of_mixed_sizes_with_nulls_is_freed(void **state)
     emp_batch_free(blocks, COUNT_MAX);
     assert_int_equal(errno, 77);
     emp_park();
-    assert_int_equal(emp_stats_read(&after), EMP_OK);
+    assert_int_equal(settled_stats_read(&after), EMP_OK);
     assert_int_equal(after.allocated, before.allocated);
 }
 
@@ -105,7 +106,7 @@ static void a_batch_leaves_the_shared_tiers_and_returns_to_them(void **state)
     assert_int_equal(emp_pool_create(&config, &pool), EMP_OK);
     assert_int_equal(emp_pool_alloc_batch(pool, blocks, 960), 960);
     assert_disjoint(blocks, 960, 240);
-    assert_int_equal(emp_pool_get_stats(pool, &stats), EMP_OK);
+    assert_int_equal(settled_pool_stats(pool, &stats), EMP_OK);
     assert_int_equal(stats.allocations, 960);
     assert_int_equal(stats.cached, 0);
     if (!EMP_SECURE && !EMP_AUDIT && !EMP_ASAN) { /* those take every block by itself */
@@ -114,7 +115,7 @@ static void a_batch_leaves_the_shared_tiers_and_returns_to_them(void **state)
     }
     emp_pool_free_batch(pool, blocks, 960);
     emp_park();
-    assert_int_equal(emp_pool_get_stats(pool, &stats), EMP_OK);
+    assert_int_equal(settled_pool_stats(pool, &stats), EMP_OK);
     assert_int_equal(stats.frees, 960);
     assert_int_equal(stats.total_allocated, 0);
     assert_int_equal(emp_pool_destroy(pool, NULL), EMP_OK);
@@ -133,12 +134,12 @@ static void a_batch_takes_what_the_cache_holds_first(void **state)
     }
     assert_int_equal(emp_pool_create(&config, &pool), EMP_OK);
     emp_pool_free(pool, emp_pool_alloc(pool));
-    assert_int_equal(emp_pool_get_stats(pool, &stats), EMP_OK);
+    assert_int_equal(settled_pool_stats(pool, &stats), EMP_OK);
     uint64_t cached = stats.cached;
 
     assert_true(cached >= 1);
     assert_int_equal(emp_pool_alloc_batch(pool, blocks, 20), 20);
-    assert_int_equal(emp_pool_get_stats(pool, &stats), EMP_OK);
+    assert_int_equal(settled_pool_stats(pool, &stats), EMP_OK);
     assert_int_equal(stats.total_allocated - stats.cached, 20);
     assert_true(cached >= 20 ? stats.cached == cached - 20 : stats.cached == 0);
     emp_pool_free_batch(pool, blocks, 20);
@@ -197,7 +198,7 @@ static void batches_of_another_thread_come_back(void **state)
 
     (void)state;
     emp_park();
-    assert_int_equal(emp_stats_read(&before), EMP_OK);
+    assert_int_equal(settled_stats_read(&before), EMP_OK);
     for (unsigned round = 0; round < 50; round++) {
         assert_int_equal(pthread_create(&thread, NULL, allocate_batch, NULL), 0);
         assert_int_equal(pthread_join(thread, &count), 0);
@@ -206,7 +207,7 @@ static void batches_of_another_thread_come_back(void **state)
         emp_batch_free(blocks_handed_over, COUNT_MAX);
     }
     emp_park();
-    assert_int_equal(emp_stats_read(&after), EMP_OK);
+    assert_int_equal(settled_stats_read(&after), EMP_OK);
     assert_int_equal(after.allocated, before.allocated);
 }
 

@@ -23,6 +23,7 @@
 #include "base/compiler.h"
 #include "core/advanced_memory_pool.h"
 #include "core/memory_monitor.h"
+#include "support/settled.h"
 
 /*
  * PTHREAD_DESTRUCTOR_ITERATIONS, as POSIX promises. The thread sanitizer ends its own account of a
@@ -38,7 +39,7 @@ static struct emp_stats read_stats(void)
     struct emp_stats stats;
 
     emp_park();
-    assert_int_equal(emp_stats_read(&stats), EMP_OK);
+    assert_int_equal(settled_stats_read(&stats), EMP_OK);
     return stats;
 }
 

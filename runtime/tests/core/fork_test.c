@@ -29,6 +29,7 @@
 #include "core/advanced_memory_pool.h"
 #include "core/memory_monitor.h"
 #include "core/typed_pool.h"
+#include "support/settled.h"
 
 #define THREADS       16u
 #define FORKS         100u
@@ -214,8 +215,8 @@ static int caches_are_reclaimed(void)
 
     emp_free(emp_malloc(1)); /* the child's own cache */
     emp_park();
-    if (emp_audit() != 0 || emp_stats_read(&stats) != EMP_OK ||
-        emp_pool_get_stats(still.pool, &pool_stats) != EMP_OK) {
+    if (emp_audit() != 0 || settled_stats_read(&stats) != EMP_OK ||
+        settled_pool_stats(still.pool, &pool_stats) != EMP_OK) {
         return 1;
     }
     if (stats.threads != 1) {
@@ -365,7 +366,7 @@ static void a_child_finds_every_block_that_its_parent_freed(void **state)
         if (kind % KNOWN_KINDS == KNOWN_BY_STATISTICS) {
             struct emp_pool_stats stats;
 
-            assert_int_equal(emp_pool_get_stats(limited, &stats), EMP_OK);
+            assert_int_equal(settled_pool_stats(limited, &stats), EMP_OK);
             assert_int_equal(stats.total_free, count);
             assert_int_equal(stats.total_allocated, LIMITED - count);
         } else if (kind % KNOWN_KINDS == KNOWN_BY_A_ROUND) {

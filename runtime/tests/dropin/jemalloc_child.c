@@ -284,15 +284,31 @@ static void keep(void *arg, const char *text)
     memcpy(printed + strlen(printed), text, strlen(text) + 1);
 }
 
+#define PRINT_HELD ((size_t)64 << 20) /* most of what the program has */
+
+/* The number behind a text of the print is that of what is held. */
+static void check_printed(const char *before)
+{
+    const char *at = strstr(printed, before);
+
+    CHECK(at != NULL);
+    CHECK_SIZE(strtoull(at + strlen(before), NULL, 10), >=, PRINT_HELD);
+    CHECK_SIZE(strtoull(at + strlen(before), NULL, 10), <, 2 * PRINT_HELD);
+}
+
 static void print_reaches_the_callback(void)
 {
+    void *held = malloc(PRINT_HELD);
+
+    CHECK(held != NULL);
     stats_print(keep, printed, NULL);
     CHECK(strstr(printed, "Begin echomem statistics") != NULL);
-    CHECK(strstr(printed, "\nallocated: ") != NULL);
+    check_printed("\nallocated: ");
     printed[0] = '\0';
     stats_print(keep, printed, "J");
     CHECK(strncmp(printed, "{\"jemalloc\":{", 13) == 0);
-    CHECK(strstr(printed, "\"allocated\":") != NULL);
+    check_printed("\"allocated\":");
+    free(held);
     stats_print(NULL, NULL, "");
 }
 

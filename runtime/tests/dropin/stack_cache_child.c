@@ -86,7 +86,7 @@ static void the_program_still_gets_the_thread(void)
     for (unsigned i = 0; i < HEAP_BLOCKS; ++i) {
         free(blocks[i]);
     }
-    for (unsigned wait = 0; wait < 100 && most < 2; ++wait) {
+    for (unsigned wait = 0; wait < 20000 && most < 2; ++wait) {
         most = tasks();
         (void)usleep(1000);
     }

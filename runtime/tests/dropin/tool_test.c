@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -135,27 +136,50 @@ static void which_names_the_library_of_a_program(void **state)
     assert_non_null(strstr(result.output, "libechomem_malloc.so (echomem)\n"));
 }
 
-/* Starts a sleeping program with or without the drop-in and asks about its process. */
+/* Starts `cat` with or without the drop-in; it has its libraries when it has sent a byte back. */
+static pid_t start_cat(bool preloaded, int *input)
+{
+    int to[2];
+    int from[2];
+    char byte = 'x';
+
+    assert_int_equal(pipe(to), 0);
+    assert_int_equal(pipe(from), 0);
+    pid_t child = fork();
+
+    if (child == 0) {
+        if (preloaded) {
+            (void)setenv("LD_PRELOAD", program_drop_in(), 1);
+        }
+        (void)dup2(to[0], STDIN_FILENO);
+        (void)dup2(from[1], STDOUT_FILENO);
+        (void)close(to[1]);
+        execlp("cat", "cat", (char *)NULL);
+        _exit(127);
+    }
+    assert_true(child > 0);
+    (void)close(to[0]);
+    (void)close(from[1]);
+    assert_int_equal(write(to[1], &byte, 1), 1);
+    assert_int_equal(read(from[0], &byte, 1), 1);
+    (void)close(from[0]);
+    *input = to[1];
+    return child;
+}
+
 static void which_names_the_library_of_a_process(void **state)
 {
     (void)state;
     for (int preloaded = 0; preloaded < 2; ++preloaded) {
         char line[64];
-        pid_t child = fork();
+        int input = -1;
+        pid_t child = start_cat(preloaded != 0, &input);
 
-        if (child == 0) {
-            if (preloaded != 0) {
-                (void)setenv("LD_PRELOAD", program_drop_in(), 1);
-            }
-            execlp("sleep", "sleep", "60", (char *)NULL);
-            _exit(127);
-        }
-        assert_true(child > 0);
-        (void)usleep(200000);
         (void)snprintf(line, sizeof(line), "which -p %d", (int)child);
         echomem(line);
         assert_int_equal(kill(child, SIGKILL), 0);
         assert_int_equal(waitpid(child, NULL, 0), child);
+        (void)close(input);
         assert_int_equal(result.exit_code, 0);
         assert_non_null(
             strstr(result.output, preloaded != 0 ? "libechomem_malloc.so (echomem)" : "libc.so.6"));

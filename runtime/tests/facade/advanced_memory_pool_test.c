@@ -18,6 +18,7 @@
 #include "core/memory_monitor.h"
 #include "core/typed_pool.h"
 #include "support/cookie.h"
+#include "support/settled.h"
 #include "support/stress.h"
 
 #define LIVE_BYTES_EACH ((size_t)64 << 10)
@@ -70,7 +71,7 @@ static uint64_t bytes_in_use(void)
     struct emp_stats stats;
 
     emp_park();
-    expect_equal("emp_stats_read", emp_stats_read(&stats), EMP_OK);
+    expect_equal("emp_stats_read", settled_stats_read(&stats), EMP_OK);
     return stats.allocated;
 }
 

@@ -403,7 +403,7 @@ static uint64_t storm_round(const struct house *house, uint64_t *seed)
     }
     enum emp_status status = emp_future_poll(last, NULL, &sum, sizeof sum, NULL);
 
-    for (unsigned i = 0; status == EMP_ERR_AGAIN && i < 100000; i++) {
+    for (unsigned i = 0; status == EMP_ERR_AGAIN && i < 1000000; i++) { /* a minute and more */
         const struct timespec pause = {0, 20000};
 
         nanosleep(&pause, NULL);

@@ -224,7 +224,7 @@ static void run_body_on_threads(void *arg)
     (void)emp_executor_create(2, &executor);
     (void)emp_executor_start(executor, 2);
     spawn(body, 0);
-    sleep(20);
+    sleep(60);
 }
 
 static void assert_told(unsigned report)
@@ -452,6 +452,48 @@ static void a_guard_that_cannot_be_made_is_replaced_by_a_look(void **state)
     assert_true(misuse_aborted());
 }
 
+#define GROUP_AND_MORE 64u /* stacks of 64 KiB; 32 of them share a page of page tables */
+
+static void body_sleeps_then_stops_short(void *args)
+{
+    (void)emp_coroutine_suspend();
+    body_stops_short(args);
+}
+
+/* All of a group sleep long, so that their guards go too; that of the first does not come back. */
+static void run_without_the_guard_that_was_taken_away(void *arg)
+{
+    struct emp_task *tasks[GROUP_AND_MORE];
+
+    (void)arg;
+    begin();
+    for (unsigned i = 0; i < GROUP_AND_MORE; i++) {
+        const struct emp_coroutine_spawn it = {.pool = pool,
+                                               .scheduler = emp_executor_scheduler(executor),
+                                               .entry = body_sleeps_then_stops_short,
+                                               .site = EMP_SPAWN_SITE()};
+
+        (void)emp_coroutine_spawn(&it, NULL, &tasks[i]);
+        (void)emp_executor_run(executor, EMP_EXECUTOR_UNTIL_IDLE);
+    }
+    for (uint64_t second = 1; second < 10; second++) {
+        (void)emp_coroutine_tick(pool, second * 1000000000u);
+    }
+    const struct emp_waker waker = emp_task_waker(tasks[0]);
+
+    emp_os_fault_arm(EMP_OS_CALL_GUARD, 1, EMP_OS_FAULT_FROM_ON, ENOMEM);
+    emp_waker_wake_by_ref(&waker);
+    (void)emp_executor_run(executor, EMP_EXECUTOR_UNTIL_IDLE);
+}
+
+static void a_guard_that_does_not_come_back_is_replaced_by_a_look(void **state)
+{
+    (void)state;
+    misuse_run(run_without_the_guard_that_was_taken_away, NULL);
+    misuse_assert_has(misuse_ending.text[0], "error E4101 stack overflow");
+    assert_true(misuse_aborted());
+}
+
 static void guards_of_other_kinds_tell_too(void **state)
 {
     void (*body)(void *args) = body_stops_short;
@@ -466,6 +508,12 @@ static void guards_of_other_kinds_tell_too(void **state)
 #else
 
 static void a_guard_that_cannot_be_made_is_replaced_by_a_look(void **state)
+{
+    (void)state;
+    skip();
+}
+
+static void a_guard_that_does_not_come_back_is_replaced_by_a_look(void **state)
 {
     (void)state;
     skip();
@@ -495,6 +543,7 @@ int main(void)
         cmocka_unit_test(a_sent_signal_that_the_program_ignores_stays_ignored),
         cmocka_unit_test(guards_of_other_kinds_tell_too),
         cmocka_unit_test(a_guard_that_cannot_be_made_is_replaced_by_a_look),
+        cmocka_unit_test(a_guard_that_does_not_come_back_is_replaced_by_a_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@
 #include "base/compiler.h"
 #include "core/memory_monitor.h"
 #include "support/random_stream.h"
+#include "support/settled.h"
 #include "support/shadow.h"
 
 #define THREADS     4u
@@ -224,7 +225,7 @@ static void threads_that_trade_blocks_agree_with_the_model(void **state)
 
     struct emp_stats stats;
 
-    assert_int_equal(emp_stats_read(&stats), EMP_OK);
+    assert_int_equal(settled_stats_read(&stats), EMP_OK);
     assert_int_equal(stats.allocated, 0);
     assert_int_equal(stats.threads, 1);
 }

@@ -80,8 +80,9 @@ static void write_all_survives_full_pipes_and_interrupts(void **state)
         long_text[i] = (char)(i * 31 % 251);
     }
     assert_int_equal(pipe(ends), 0);
-    /* The thread first: a clone that an alarm interrupts starts again, for ever when busy. And the reader without
-     * alarms: the kernel gives one to whatever thread is free, and a reader that an alarm stops fills the pipe for good. */
+    /* The thread first: a clone that an alarm interrupts starts again, for ever when busy. And the
+       reader without alarms: the kernel gives one to whatever thread is free, and a reader that an
+       alarm stops fills the pipe for good. */
     sigset_t alarms;
     sigemptyset(&alarms);
     sigaddset(&alarms, SIGALRM);

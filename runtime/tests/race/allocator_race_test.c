@@ -4,6 +4,7 @@
  *       grows, trees of blocks freed on the other side, and refills while every shard lock is
  *       taken.
  * How:  cookies, counts and an audit at the end of each test; under TSan also every missing order.
+ * ctest-timeout: 300
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -24,6 +25,7 @@
 #include "global/shard.h"
 #include "support/cookie.h"
 #include "support/random_stream.h"
+#include "support/settled.h"
 #include "support/stress.h"
 
 #define SLOW_FACTOR (EMP_TSAN || EMP_ASAN || EMP_DEBUG ? 8u : 1u)
@@ -32,17 +34,10 @@ static uint64_t seed;
 
 static uint64_t allocated_bytes(void)
 {
-    const struct timespec pause = {0, 5000000};
     struct emp_stats stats;
 
     emp_park();
-    for (int i = 0; i < 200; i++) {
-        (void)emp_stats_read(&stats);
-        if (stats.allocated == 0) {
-            break;
-        }
-        nanosleep(&pause, NULL); /* maintenance has pages in its hands */
-    }
+    (void)settled_stats_read(&stats);
     return stats.allocated;
 }
 

@@ -19,6 +19,7 @@
 
 #include "core/advanced_memory_pool.h"
 #include "core/memory_monitor.h"
+#include "support/settled.h"
 
 #define CHILDREN 60
 #define THREADS  8
@@ -56,7 +57,7 @@ static int run_child(void)
     for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
     }
-    (void)emp_stats_read(&stats);
+    (void)settled_stats_read(&stats);
     return stats.allocated != 0 ? 100 : (int)stats.threads;
 }
 

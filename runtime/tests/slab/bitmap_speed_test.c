@@ -66,37 +66,31 @@ static void escape(void *memory)
     __asm__ __volatile__("" ::"r"(memory) : "memory");
 }
 
-/* Best ns per slot of the chosen variant. */
-static double measure_expand(void)
+/* All words once; how many slots they had. */
+static uint64_t expand_once(void)
 {
     void *out[EMP_BITMAP_EXPAND_ROOM];
-    double best = 1e9;
+    uint64_t slots = 0;
 
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        double begin = now_ns();
-        uint64_t slots = 0;
-
-        for (unsigned i = 0; i < WORDS; i++) {
-            slots += emp_bitmap_ops.expand(words[i], (uintptr_t)0x100000 + i, BLOCK, out);
-            escape(out);
-        }
-        double each = (now_ns() - begin) / (double)(slots == 0 ? 1 : slots);
-        best = each < best ? each : best;
+    for (unsigned i = 0; i < WORDS; i++) {
+        slots += emp_bitmap_ops.expand(words[i], (uintptr_t)0x100000 + i, BLOCK, out);
+        escape(out);
     }
-    return best;
+    return slots;
 }
 
 /* The states of a slab, word by word. */
-static void gather_once(void)
+static uint64_t gather_once(void)
 {
     for (unsigned i = 0; i < BLOCKS; i++) {
         gathered[i % SLAB_WORDS] = emp_bitmap_ops.gather(states + i % SLAB_WORDS * 64u);
     }
     escape(gathered);
+    return BLOCKS;
 }
 
 /* The states of a slab of 8-byte blocks with one free block at its end. */
-static void next_once(void)
+static uint64_t next_once(void)
 {
     uint64_t word = 0;
 
@@ -104,24 +98,27 @@ static void next_once(void)
         assert_int_equal(emp_bitmap_ops.next(states, SLAB_WORDS, 0, &word), SLAB_WORDS - 1);
         escape(states);
     }
+    return BLOCKS;
 }
 
 /* The words of every density, each in turn less than all of it. */
-static void lowest_once(void)
+static uint64_t lowest_once(void)
 {
     for (unsigned i = 0; i < BLOCKS; i++) {
         gathered[i % SLAB_WORDS] = emp_bitmap_ops.lowest(words[i % WORDS], 1 + i % 64);
     }
     escape(gathered);
+    return BLOCKS;
 }
 
 /* The bitmap of a slab of 8-byte blocks with one free block at its end, word by word. */
-static void find_once(void)
+static uint64_t find_once(void)
 {
     for (unsigned i = 0; i + SLAB_WORDS <= BLOCKS; i += SLAB_WORDS) {
         assert_int_equal(emp_bitmap_ops.find_nonzero(empty, SLAB_WORDS, 0), SLAB_WORDS - 1);
         escape(empty);
     }
+    return BLOCKS;
 }
 
 static void prepare_states(void)
@@ -131,19 +128,26 @@ static void prepare_states(void)
     empty[SLAB_WORDS - 1] = 1;
 }
 
-/* Best ns per item of BLOCKS items. */
-static double measure(void (*once)(void))
+/* Best ns per item of a variant in one round more. */
+static double better(const char *variant, uint64_t (*once)(void), double best)
 {
-    double best = 1e9;
+    assert_true(emp_bitmap_dispatch_force(variant));
+    double begin = now_ns();
+    uint64_t items = once();
+    double each = (now_ns() - begin) / (double)(items == 0 ? 1 : items);
 
+    return each < best ? each : best;
+}
+
+/* Both variants by turns: a machine that is slower for a while is slower for both of them. */
+static void measure(uint64_t (*once)(void), double *plain, double *vector)
+{
+    *plain = 1e9;
+    *vector = 1e9;
     for (unsigned round = 0; round < ROUNDS; round++) {
-        double begin = now_ns();
-
-        once();
-        double each = (now_ns() - begin) / BLOCKS;
-        best = each < best ? each : best;
+        *plain = better("c", once, *plain);
+        *vector = better(emp_bitmap_vector_ops.name, once, *vector);
     }
-    return best;
 }
 
 static void expand_by_the_vector_variant_pays(void **state)
@@ -158,10 +162,7 @@ static void expand_by_the_vector_variant_pays(void **state)
     print_message("expand, ns per slot\ndensity      c  %6s\n", emp_bitmap_vector_ops.name);
     for (size_t i = 0; i < DENSITIES; i++) {
         fill_words(densities[i]);
-        assert_true(emp_bitmap_dispatch_force("c"));
-        plain[i] = measure_expand();
-        assert_true(emp_bitmap_dispatch_force(emp_bitmap_vector_ops.name));
-        vector[i] = measure_expand();
+        measure(expand_once, &plain[i], &vector[i]);
         print_message("%6u%% %6.3f  %6.3f\n", densities[i], plain[i], vector[i]);
     }
     for (size_t i = 0; SPEED_COUNTS && i < DENSITIES; i++) {
@@ -173,7 +174,7 @@ static void the_other_operations_by_the_vector_variant_pay(void **state)
 {
     static const struct {
         const char *name;
-        void (*once)(void);
+        uint64_t (*once)(void);
     } rows[] = {{"gather, per word", gather_once},
                 {"next, per word", next_once},
                 {"lowest, per word", lowest_once},
@@ -186,10 +187,10 @@ static void the_other_operations_by_the_vector_variant_pay(void **state)
     prepare_states();
     print_message("%-24s      c  %6s\n", "ns", emp_bitmap_vector_ops.name);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        assert_true(emp_bitmap_dispatch_force("c"));
-        double plain = measure(rows[i].once);
-        assert_true(emp_bitmap_dispatch_force(emp_bitmap_vector_ops.name));
-        double vector = measure(rows[i].once);
+        double plain = 0;
+        double vector = 0;
+
+        measure(rows[i].once, &plain, &vector);
         print_message("%-24s %6.3f  %6.3f\n", rows[i].name, plain, vector);
         assert_true(!SPEED_COUNTS || vector <= plain * MARGIN);
     }

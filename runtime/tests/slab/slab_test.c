@@ -74,6 +74,29 @@ static bool release_at(const struct emp_slab *slab, uintptr_t at)
     return done;
 }
 
+/* Descriptors are used again: nothing of the last life is left. */
+static void a_slab_begins_without_what_the_last_one_there_was(void **state)
+{
+    (void)state;
+    struct emp_slab *slab = slab_make(1);
+    const size_t unit = emp_slab_number(slab);
+
+    slab->offered = 1;
+    slab->idle_ticks = 9;
+    slab->counted = 9;
+    slab->high_word = 9;
+    slab->purged_pages = 9;
+    slab_end(slab);
+    slab = slab_make(1);
+    assert_int_equal(emp_slab_number(slab), unit);
+    assert_int_equal(slab->offered, 0);
+    assert_int_equal(slab->idle_ticks, 0);
+    assert_int_equal(slab->counted, 0);
+    assert_int_equal(slab->high_word, 0);
+    assert_int_equal(slab->purged_pages, 0);
+    slab_end(slab);
+}
+
 static void a_new_slab_is_free_and_tagged(void **state)
 {
     (void)state;
@@ -425,6 +448,7 @@ static void a_word_that_is_used_forgets_its_pages_and_no_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_slab_begins_without_what_the_last_one_there_was),
         cmocka_unit_test(a_new_slab_is_free_and_tagged),
         cmocka_unit_test(a_part_of_a_slab_has_no_slots_behind_its_last),
         cmocka_unit_test(a_count_finds_what_was_released_and_nothing_twice),

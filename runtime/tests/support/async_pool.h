@@ -11,6 +11,7 @@
 #include "core/advanced_memory_pool.h"
 #include "core/async_memory_pool.h"
 #include "local/thread_cache.h"
+#include "support/settled.h"
 
 /* Objects in use or cached by other threads; UINT64_MAX: no such kind. */
 static inline uint64_t async_pool_in_use(struct emp_async_pool *pool, const char *kind)
@@ -18,7 +19,9 @@ static inline uint64_t async_pool_in_use(struct emp_async_pool *pool, const char
     struct emp_async_stats stats;
 
     emp_cache_flush("test");
+    emp_maintenance_pause(); /* as in settled.h */
     (void)emp_async_pool_get_stats(pool, &stats);
+    emp_maintenance_resume();
     for (uint32_t i = 0; i < stats.kinds; i++) {
         if (strcmp(stats.kind[i].name, kind) == 0) {
             return stats.kind[i].in_use;

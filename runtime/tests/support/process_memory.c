@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-size_t process_status_bytes(const char *name)
+static size_t status_bytes(const char *path, const char *name)
 {
-    FILE *const file = fopen("/proc/self/status", "r");
+    FILE *const file = fopen(path, "r");
     char line[256];
     unsigned long kib = 0;
 
@@ -25,6 +25,19 @@ size_t process_status_bytes(const char *name)
     }
     fclose(file);
     return (size_t)kib << 10;
+}
+
+size_t process_status_bytes(const char *name)
+{
+    return status_bytes("/proc/self/status", name);
+}
+
+size_t process_status_bytes_of(pid_t pid, const char *name)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+    return status_bytes(path, name);
 }
 
 unsigned process_mappings(void)

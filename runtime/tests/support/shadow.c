@@ -11,6 +11,7 @@
 #include "core/runtime.h"
 #include "slab/size_class.h"
 #include "span/arena.h"
+#include "support/settled.h"
 #include "sync/atomic.h"
 
 void shadow_error(struct shadow *shadow, const char *text, const void *ptr, size_t number)
@@ -129,6 +130,7 @@ void shadow_check_counts(struct shadow *const *shadows, size_t count)
             by_class[class_of_block(shadows[s]->blocks[i].cookie.ptr)]++;
         }
     }
+    emp_maintenance_pause(); /* as in settled.h */
     for (uint32_t c = 1; c < EMP_CLASS_LIMIT; c++) {
         struct emp_pool_stats one;
 
@@ -145,7 +147,8 @@ void shadow_check_counts(struct shadow *const *shadows, size_t count)
             shadow_error(shadows[0], text, NULL, by_class[c]);
         }
     }
-    (void)emp_stats_read(&stats);
+    emp_maintenance_resume();
+    (void)settled_stats_read(&stats);
     if (stats.large_blocks != by_class[0]) {
         shadow_error(shadows[0], "large blocks differ from the live ones", NULL, by_class[0]);
     }

@@ -20,6 +20,7 @@
 #include "core/memory_monitor.h"
 #include "support/cookie.h"
 #include "support/random_stream.h"
+#include "support/settled.h"
 #include "sync/atomic.h"
 
 #define TABLE_BLOCKS     2048u
@@ -341,23 +342,13 @@ static void empty_mailboxes(void)
     }
 }
 
-/*
- * Bytes the library counts as allocated; looked at again for a while when they are not `wanted`:
- * pages on their way back to the system count as in use while maintenance has them.
- */
-static uint64_t bytes_in_use(uint64_t wanted)
+/* Bytes the library counts as allocated. */
+static uint64_t bytes_in_use(void)
 {
-    const struct timespec pause = {0, 10000000};
     struct emp_stats stats;
 
     emp_park();
-    for (unsigned i = 0; i < 200; i++) {
-        (void)emp_stats_read(&stats);
-        if (stats.allocated == wanted) {
-            break;
-        }
-        nanosleep(&pause, NULL);
-    }
+    (void)settled_stats_read(&stats);
     return stats.allocated;
 }
 
@@ -391,7 +382,7 @@ int stress_run(const struct stress_settings *settings, struct stress_result *res
     memset(&stress, 0, sizeof(stress));
     stress.settings = *settings;
     stress.workers = calloc(settings->threads, sizeof(*stress.workers));
-    *result = (struct stress_result){.in_use_before = bytes_in_use(0)};
+    *result = (struct stress_result){.in_use_before = bytes_in_use()};
     if (stress.workers == NULL ||
         pthread_barrier_init(&stress.start, NULL, settings->threads + 1)) {
         return 1;
@@ -417,7 +408,7 @@ int stress_run(const struct stress_settings *settings, struct stress_result *res
     result->live_bytes /= result->samples != 0 ? result->samples : 1;
     result->resident_bytes /= result->samples != 0 ? result->samples : 1;
     result->inconsistencies = emp_audit();
-    result->in_use_after = bytes_in_use(result->in_use_before);
+    result->in_use_after = bytes_in_use();
     for (unsigned i = 0; i < settings->threads; i++) {
         free(stress.workers[i].table);
     }

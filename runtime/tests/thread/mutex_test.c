@@ -144,6 +144,10 @@ static void mutex_waiters_sleep_and_all_are_woken_by_unlocks(void **state)
     for (int i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, sleep_body, &used_ns[i]), 0);
     }
+    /* order(test): relaxed; only that one of them has come so far */
+    while (emp_load_relaxed(&slept_on.state) != EMP_MUTEX_AWAITED) {
+        usleep(1000);
+    }
     usleep(300000);
     /* order(test): relaxed; only read for the assertion */
     assert_int_equal(emp_load_relaxed(&slept_on.state), EMP_MUTEX_AWAITED);
@@ -172,6 +176,10 @@ static void mutex_preserves_errno_when_it_sleeps_and_wakes(void **state)
     int seen = 0;
     emp_mutex_lock(&slept_on);
     assert_int_equal(pthread_create(&thread, NULL, errno_body, &seen), 0);
+    /* order(test): relaxed; it is about to sleep */
+    while (emp_load_relaxed(&slept_on.state) != EMP_MUTEX_AWAITED) {
+        usleep(1000);
+    }
     usleep(50000);
     errno = 815;
     emp_mutex_unlock(&slept_on);

@@ -188,11 +188,13 @@ void emp_fault_prepare_thread_slow(void)
     const int saved_errno = errno;
     stack_t now = {0};
 
-    emp_fault_thread_is_prepared = true;
-    faults_unblock();
     /* order(fault-start): acquire; key and handlers */
-    if (emp_load_acquire(&fault_state) == 2 && sigaltstack(NULL, &now) == 0 &&
-        (now.ss_flags & SS_DISABLE) != 0) {
+    const uint32_t seen = emp_load_acquire(&fault_state);
+
+    faults_unblock();
+    /* While another thread makes the handler, this one comes again at its next coroutine. */
+    emp_fault_thread_is_prepared = seen != 1;
+    if (seen == 2 && sigaltstack(NULL, &now) == 0 && (now.ss_flags & SS_DISABLE) != 0) {
         char *const mapping = stack_map();
         const size_t guard = page_bytes();
 
