@@ -21,6 +21,7 @@
 #define EMP_FEW_SLABS      4u       /* a class with more uses fresh memory as it comes */
 #define EMP_SIBLING_SLABS  2u       /* a sibling with so many slabs keeps them */
 #define EMP_TAKE_FEW       8u       /* up to so many blocks cost less one by one */
+#define EMP_TAKE_RUN       8u       /* from so many slots side by side on no table is needed */
 
 /* Where a refill stands. Owner: the refilling thread's stack. */
 struct take_state {
@@ -39,16 +40,21 @@ static inline void touch_slot(struct emp_slab *slab, unsigned slot)
     slab->touched = slot >= slab->touched ? (uint16_t)(slot + 1) : slab->touched;
 }
 
+/* Where the slots of one word of a slab lie. */
+struct take_place {
+    uintptr_t base; /* of the slot of its lowest bit */
+    size_t size;
+    unsigned slot; /* number of that slot */
+};
+
 /*
  * Takes free slots one by one, lowest first, up to `want`; returns how many. Holder. For few of
  * them the vector code costs more than it saves.
  */
-static inline unsigned take_few(struct emp_slab *slab, unsigned word, uint64_t found, unsigned want,
-                                void **out)
+static inline unsigned take_few(struct emp_slab *slab, const struct take_place *place,
+                                uint64_t found, unsigned want, void **out)
 {
-    size_t size = emp_classes[slab->class_id].geometry.size;
-    uintptr_t base = emp_slab_base(slab) + (uintptr_t)word * EMP_WORD_BITS * size;
-    uint8_t *states = slab->states + (size_t)word * EMP_WORD_BITS;
+    uint8_t *states = slab->states + place->slot;
     unsigned got = 0;
     unsigned slot = 0;
 
@@ -56,24 +62,28 @@ static inline unsigned take_few(struct emp_slab *slab, unsigned word, uint64_t f
         slot = emp_bits_lowest(found);
 
         emp_slot_set(&states[slot], EMP_SLOT_USED);
-        out[got++] = (void *)(base + slot * size);
+        out[got++] = (void *)(place->base + slot * place->size);
         found &= found - 1;
     } while (found != 0 && got < want);
-    touch_slot(slab, word * EMP_WORD_BITS + slot);
+    touch_slot(slab, place->slot + slot);
     return got;
 }
 
 /* As above, with what the processor has for many slots at once. */
-static EMP_NOINLINE unsigned take_many(struct emp_slab *slab, unsigned word, uint64_t found,
-                                       unsigned want, void **out)
+static EMP_NOINLINE unsigned take_many(struct emp_slab *slab, const struct take_place *place,
+                                       uint64_t found, unsigned want, void **out)
 {
-    size_t size = emp_classes[slab->class_id].geometry.size;
     uint64_t bits = emp_bitmap_ops.lowest(found, want);
 
-    emp_slab_take_bits(slab, word, bits);
-    touch_slot(slab, word * EMP_WORD_BITS + emp_bits_highest(bits));
-    return emp_bitmap_ops.expand(bits, emp_slab_base(slab) + (uintptr_t)word * EMP_WORD_BITS * size,
-                                 size, out);
+    emp_slab_take_bits(slab, place->slot / EMP_WORD_BITS, bits);
+    touch_slot(slab, place->slot + emp_bits_highest(bits));
+    return emp_bitmap_ops.expand(bits, place->base, place->size, out);
+}
+
+/* Bits side by side from the lowest on, which is set. */
+static inline unsigned run_length(uint64_t word)
+{
+    return ~word == 0 ? EMP_WORD_BITS : emp_bits_lowest(~word);
 }
 
 /* True when a word has at most three bits. */
@@ -85,20 +95,44 @@ static inline bool is_sparse(uint64_t found)
     return (rest & (rest - 1)) == 0;
 }
 
-/* Takes free slots of one word, those found; returns how many. Holder. */
-static inline unsigned take_word(struct emp_slab *slab, unsigned word, uint64_t found,
-                                 unsigned want, void **out)
+/*
+ * Takes free slots of one word, those found; returns how many. Holder. Slots side by side need no
+ * table: what a slab has that is new, or that was filled and emptied as a whole, in any order.
+ */
+static inline unsigned take_word(struct emp_slab *slab, const struct take_place *place,
+                                 uint64_t found, unsigned want, void **out)
+{
+    unsigned got = 0;
+
+    do {
+        if (want - got <= EMP_TAKE_FEW || is_sparse(found)) {
+            return got + take_few(slab, place, found, want - got, out + got);
+        }
+        unsigned first = emp_bits_lowest(found);
+        unsigned run = run_length(found >> first);
+
+        if (run < EMP_TAKE_RUN) {
+            return got + take_many(slab, place, found, want - got, out + got);
+        }
+        run = run < want - got ? run : want - got;
+        emp_slab_take_run(slab, place->slot + first, run);
+        touch_slot(slab, place->slot + first + run - 1);
+        emp_bitmap_ops.run(place->base + first * place->size, place->size, run, out + got);
+        found &= ~(emp_bits_mask(run) << first);
+        got += run;
+    } while (found != 0 && got < want);
+    return got;
+}
+
+/* A word of a slab is used: its pages count as touched. Holder. */
+static inline void take_touch(struct emp_slab *slab, unsigned word, uint32_t size)
 {
     if (emp_unlikely(slab->purged_pages != 0)) {
-        emp_slab_touch_word(slab, word, emp_classes[slab->class_id].geometry.size);
+        emp_slab_touch_word(slab, word, size);
     }
     if (word > slab->high_word) {
         slab->high_word = (uint16_t)word;
     }
-    if (want <= EMP_TAKE_FEW || is_sparse(found)) {
-        return take_few(slab, word, found, want, out);
-    }
-    return take_many(slab, word, found, want, out);
 }
 
 /* Books what was taken from a slab. Holder. */
@@ -135,21 +169,27 @@ static inline uint64_t word_mask(unsigned word, unsigned limit)
 static inline unsigned take_slab(struct emp_shard_class *state, struct emp_slab *slab,
                                  unsigned want, void **out, unsigned limit)
 {
-    unsigned words = emp_classes[slab->class_id].words;
+    const struct emp_class *info = &emp_classes[slab->class_id];
+    const uintptr_t base = emp_slab_base(slab);
+    const uint32_t size = info->geometry.size;
     unsigned count = 0;
     unsigned word = 0;
     uint64_t found = 0;
 
     do {
-        word = emp_bitmap_ops.next(slab->states, words, word, &found);
-        if (word >= words) {
+        word = emp_bitmap_ops.next(slab->states, info->words, word, &found);
+        if (word >= info->words) {
             break;
         }
         found &= word_mask(word, limit);
         if (found == 0) { /* no word behind it has any before the limit either */
             break;
         }
-        count += take_word(slab, word, found, want - count, out + count);
+        const struct take_place place = {base + (uintptr_t)word * EMP_WORD_BITS * size, size,
+                                         word * EMP_WORD_BITS};
+
+        take_touch(slab, word, size);
+        count += take_word(slab, &place, found, want - count, out + count);
         word++;
     } while (count < want);
     if (count != 0) {

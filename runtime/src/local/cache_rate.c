@@ -29,6 +29,7 @@
 #define EMP_ROOM_BOUND       2u /* budgets that all rooms of a thread, first ones too, stay in */
 #define EMP_COLD_WINDOW_US   16000u /* a cold bin that sees ... */
 #define EMP_COLD_OPS         16u    /* ... so many operations within the window is hot */
+#define EMP_COLD_BLOCKS      2048u  /* most blocks that a bin gives back at once */
 
 /* Takes a bin its room; what it holds stays. */
 static void bin_lose_room(struct emp_cache *cache, uint32_t class_id)
@@ -40,12 +41,43 @@ static void bin_lose_room(struct emp_cache *cache, uint32_t class_id)
     emp_cache_set_room(cache, class_id, 0);
 }
 
-/* Takes a bin its room and its blocks. */
+/* Pokes one open, hot bin. */
+static void bin_poke(struct emp_cache *cache, uint32_t class_id, uint32_t now_us)
+{
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+
+    /* order(bin-limit): relaxed; a closed bin has no room either */
+    if (emp_load_relaxed(&state->room) == 0) {
+        return;
+    }
+    /*
+     * order(bin-limit): relaxed; the owner may be in the middle of anything: a poke is only a hint
+     */
+    if (emp_load_relaxed(&state->poked) == 0) {
+        /* order(bin-limit): relaxed; as above */
+        emp_store_relaxed(&state->stamp_us, now_us);
+        /* order(bin-limit): relaxed; as above */
+        emp_store_relaxed(&state->poked, 1);
+        /* order(bin-limit): relaxed; every top is above NULL, so the bin counts as full */
+        emp_store_relaxed(&cache->view.bins[class_id].limit, (emp_slot_address)NULL);
+    }
+}
+
+/* Takes a bin its room and its blocks; a long one some of both at a time. */
 static void bin_make_cold(struct emp_cache *cache, uint32_t class_id)
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
     unsigned count = (unsigned)(cache->view.bins[class_id].top - emp_cache_base(cache, state));
 
+    if (count > EMP_COLD_BLOCKS) {
+        emp_cache_give_newest(cache, class_id, EMP_COLD_BLOCKS, "cold");
+        count -= EMP_COLD_BLOCKS;
+        emp_cache_set_room(cache, class_id, count < state->room ? count : state->room);
+        /* order(bin-limit): relaxed; poked anew: the next tick looks whether it is idle still */
+        emp_store_relaxed(&state->poked, 0);
+        bin_poke(cache, class_id, emp_stopwatch_us());
+        return;
+    }
     emp_cache_give_oldest(cache, class_id, count, "cold");
     bin_lose_room(cache, class_id);
 }
@@ -60,6 +92,12 @@ void emp_cache_set_room(struct emp_cache *cache, uint32_t class_id, unsigned roo
     }
     cache->room_bytes += (room - state->room) * size;
     cache->large_room_bytes += size > EMP_SMALL_MAX ? (room - state->room) * size : 0;
+    if (size <= EMP_SMALL_MAX &&
+        room < state->room) { /* what was granted beyond the budget is paid back first */
+        uint32_t less = (state->room - room) * size;
+
+        cache->swing_bytes -= less < cache->swing_bytes ? less : cache->swing_bytes;
+    }
     /* order(bin-limit): relaxed; maintenance only asks whether there is room at all */
     emp_store_relaxed(&state->room, (uint16_t)room);
     emp_cache_set_limit(cache, class_id);
@@ -88,10 +126,10 @@ static uint32_t room_budget_of(uint32_t size)
     return budget > EMP_LARGE_BYTES_MAX ? EMP_LARGE_BYTES_MAX : budget;
 }
 
-/* Bytes of room of all bins that share the budget of blocks of this size. */
+/* Bytes of room of all bins that share the budget of blocks of this size, without swings. */
 static uint32_t room_bytes_of(const struct emp_cache *cache, uint32_t size)
 {
-    return size <= EMP_SMALL_MAX ? cache->room_bytes - cache->large_room_bytes
+    return size <= EMP_SMALL_MAX ? cache->room_bytes - cache->large_room_bytes - cache->swing_bytes
                                  : cache->large_room_bytes;
 }
 
@@ -197,28 +235,6 @@ void emp_cache_cold_op(struct emp_cache *cache, uint32_t class_id)
     }
 }
 
-/* Pokes one open, hot bin. */
-static void bin_poke(struct emp_cache *cache, uint32_t class_id, uint32_t now_us)
-{
-    struct emp_bin_state *state = emp_cache_state(cache, class_id);
-
-    /* order(bin-limit): relaxed; a closed bin has no room either */
-    if (emp_load_relaxed(&state->room) == 0) {
-        return;
-    }
-    /*
-     * order(bin-limit): relaxed; the owner may be in the middle of anything: a poke is only a hint
-     */
-    if (emp_load_relaxed(&state->poked) == 0) {
-        /* order(bin-limit): relaxed; as above */
-        emp_store_relaxed(&state->stamp_us, now_us);
-        /* order(bin-limit): relaxed; as above */
-        emp_store_relaxed(&state->poked, 1);
-        /* order(bin-limit): relaxed; every top is above NULL, so the bin counts as full */
-        emp_store_relaxed(&cache->view.bins[class_id].limit, (emp_slot_address)NULL);
-    }
-}
-
 /* A bin that was poked a tick ago and saw no free since: nobody uses it. */
 static bool bin_is_idle(struct emp_cache *cache, uint32_t class_id, uint32_t now_us)
 {
@@ -307,12 +323,18 @@ static void cache_tick(struct emp_cache *cache)
     if (!emp_local_options.rate_limits) {
         return;
     }
+    emp_cache_settle_begin(cache);
+    emp_cache_settle(cache, 1, EMP_POOL_CLASS_FIRST);
     tick_sizes(cache, now_us);
     if (emp_cache_pools_try_lock()) {
+        emp_cache_settle(cache, EMP_POOL_CLASS_FIRST, EMP_CLASS_LIMIT);
         bool any_cold = tick_pools(cache, now_us);
 
         /* Counted anew: destroyed pools took their rooms with them. */
         room_count(cache);
+        if (cache->swing_bytes > cache->room_bytes - cache->large_room_bytes) {
+            cache->swing_bytes = cache->room_bytes - cache->large_room_bytes;
+        }
         emp_cache_pools_unlock();
         if (any_cold) {
             emp_cache_empty_pools(cache, true, "cold");
