@@ -152,20 +152,12 @@ static void *allocate_slab(uint32_t class_id, size_t size, bool zero)
     return zero ? memset(block, 0, size) : block;
 }
 
-/* Class whose blocks are all aligned to align: its size is a multiple; 0: none. */
+/* Class whose blocks are all aligned to align ([slab.inv.aligned]); 0: none. */
 static uint32_t class_for_aligned(size_t size, size_t align)
 {
-    size_t rounded = emp_align_up(size == 0 ? 1 : size, align);
+    size_t rounded = emp_align_up(size, align);
 
-    if (align > 4096 || rounded > EMP_SLAB_MAX) {
-        return 0;
-    }
-    for (uint32_t c = emp_size_class_of(rounded); c <= EMP_SIZE_CLASSES; c++) {
-        if (emp_classes[c].geometry.size % align == 0) {
-            return c;
-        }
-    }
-    return 0;
+    return align > 4096 || rounded > EMP_SLAB_MAX ? 0 : emp_size_class_of(rounded);
 }
 
 uint32_t emp_request_class(size_t size, size_t align)
@@ -213,25 +205,19 @@ static EMP_NOINLINE void *allocate_any(size_t size, size_t align, bool zero)
 }
 
 /*
- * What the caches of the thread and of the processor have for a plain request above the small
- * classes, whose blocks start on lines anyway; NULL: the long way.
+ * A run that was freed here lately, for a request above the slab classes; NULL: the long way. Under
+ * a checker and before the start nothing lies on a shelf; the secure build uses nothing again so
+ * soon.
  */
-static inline void *allocate_cached(size_t size)
+static void *allocate_shelved(size_t size)
 {
-    if (size - EMP_SMALL_MAX - 1 < EMP_SLAB_MAX - EMP_SMALL_MAX) {
-        return emp_fast_pop(&emp_l1_current()->bins[emp_size_class_of(size)]);
-    }
-    if (size > EMP_SLAB_MAX && size <= EMP_RUN_MAX) {
-        return emp_run_shelf_take(run_pages(size));
-    }
-    return NULL;
+    return !EMP_SECURE && size <= EMP_RUN_MAX ? emp_run_shelf_take(run_pages(size)) : NULL;
 }
 
 void *emp_allocate_slow(size_t size, size_t align, bool zero)
 {
-    /* order(runtime-start): relaxed; before the start there is nothing to be found in caches */
-    if (align <= 16 && !EMP_SECURE && !emp_load_relaxed(&emp_runtime_annotates)) {
-        void *block = allocate_cached(size);
+    if (size > EMP_SLAB_MAX && align <= EMP_RUN_PAGE_BYTES) {
+        void *block = allocate_shelved(size);
 
         if (emp_likely(block != NULL)) {
             return zero ? memset(block, 0, size) : block;
@@ -240,17 +226,29 @@ void *emp_allocate_slow(size_t size, size_t align, bool zero)
     return allocate_any(size, align, zero);
 }
 
+void *emp_allocate_large(size_t size)
+{
+    if (!EMP_SECURE && emp_likely(size <= EMP_RUN_MAX)) {
+        void *block = emp_run_shelf_take_hot(run_pages(size));
+
+        if (emp_likely(block != NULL)) {
+            return block;
+        }
+    }
+    return emp_allocate_slow(size, 1, false);
+}
+
 uint64_t emp_aligned_requests(void)
 {
     /* order(align-count): relaxed; a statistic */
     return emp_load_relaxed(&aligned_requests);
 }
 
-void *emp_allocate_small(size_t size)
+void *emp_allocate_plain(size_t size)
 {
     size_t want = size == 0 ? 1 : size;
 
-    /* The plain case of emp_allocate_slow: a thread with a cache, nothing special asked for. */
+    /* The usual case of emp_allocate_slow: a thread with a cache, nothing special asked for. */
     if (emp_likely(emp_l1_current()->attached != 0 && !emp_runtime_annotates &&
                    emp_option_value(EMP_OPTION_align) == 0)) {
         void *block = emp_allocate_class(emp_size_class_of(want + EMP_CANARY_BYTES), size);
@@ -266,15 +264,7 @@ void *emp_allocate_small(size_t size)
 
 void *emp_malloc(size_t size)
 {
-    if (emp_likely(size <= EMP_SMALL_MAX - EMP_CANARY_BYTES)) {
-        void *block = emp_fast_alloc_small(size + EMP_CANARY_BYTES);
-
-        if (emp_likely(block != NULL)) {
-            return emp_hand_out(block, size);
-        }
-        return emp_allocate_small(size);
-    }
-    return emp_allocate_slow(size, 1, false);
+    return emp_allocate_hot(size);
 }
 
 void *emp_calloc(size_t count, size_t size)
@@ -285,8 +275,10 @@ void *emp_calloc(size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    if (emp_likely(bytes <= EMP_SMALL_MAX - EMP_CANARY_BYTES)) {
-        void *block = emp_fast_alloc_small(bytes + EMP_CANARY_BYTES);
+    if (emp_likely(bytes <= EMP_SLAB_MAX - EMP_CANARY_BYTES)) {
+        void *block = bytes <= EMP_SMALL_MAX - EMP_CANARY_BYTES
+                          ? emp_fast_alloc_small(bytes + EMP_CANARY_BYTES)
+                          : emp_fast_alloc_medium(bytes + EMP_CANARY_BYTES);
 
         if (emp_likely(block != NULL)) {
             return memset(emp_hand_out(block, bytes), 0, bytes);
@@ -301,14 +293,9 @@ void *emp_aligned_alloc(size_t align, size_t size)
         errno = EINVAL;
         return NULL;
     }
-    if (align <= 128 && align >= 64 && size - 1 < EMP_SMALL_MAX - 127) {
-        void *block = emp_fast_alloc_small(emp_align_up(size, align));
+    void *block = emp_aligned_hot(align, size);
 
-        if (emp_likely(block != NULL)) {
-            return emp_hand_out(block, size);
-        }
-    }
-    return emp_allocate_slow(size, align, false);
+    return emp_likely(block != NULL) ? block : emp_allocate_slow(size, align, false);
 }
 
 size_t emp_good_size(size_t size)

@@ -27,6 +27,32 @@ static inline void *emp_hand_out(void *block, size_t requested)
     return block;
 }
 
+/* A plain request: from the thread's cache, or by a tail call. Sets errno when it fails. */
+static inline void *emp_allocate_hot(size_t size)
+{
+    void *block = NULL;
+
+    if (emp_likely(size <= EMP_SMALL_MAX - EMP_CANARY_BYTES)) {
+        block = emp_fast_alloc_small(size + EMP_CANARY_BYTES);
+    } else if (emp_likely(size <= EMP_SLAB_MAX - EMP_CANARY_BYTES)) {
+        block = emp_fast_alloc_medium(size + EMP_CANARY_BYTES);
+    } else {
+        return emp_allocate_large(size);
+    }
+    return emp_likely(block != NULL) ? emp_hand_out(block, size) : emp_allocate_plain(size);
+}
+
+/* What the thread's cache has for an alignment, a power of two; NULL: the long way. */
+static inline void *emp_aligned_hot(size_t align, size_t size)
+{
+    if (EMP_SECURE && align <= 16) {
+        return NULL; /* such a block has a canary */
+    }
+    void *block = emp_fast_alloc_aligned(align, size);
+
+    return emp_likely(block != NULL) ? emp_hand_out(block, size) : NULL;
+}
+
 /* A free in the secure build: the guard ends, then the block is cached as in every build. */
 static inline void emp_release_guarded(void *ptr, const char *call, uintptr_t caller)
 {

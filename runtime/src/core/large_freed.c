@@ -4,29 +4,10 @@
  */
 #include "core/large_freed.h"
 
-#include <stddef.h>
-#include <stdint.h>
-
-#include "sync/atomic.h"
-
-#define EMP_LARGE_FREED_ENTRIES 1024u /* power of two; 8 KiB, touched as used */
-
-static uintptr_t freed[EMP_LARGE_FREED_ENTRIES]; /* atomic: large-freed */
-
-/* The place of an address; neighbours in memory get neighbouring places. */
-static uintptr_t *place_of(uintptr_t address)
-{
-    return &freed[(address >> 12 ^ address >> 22) % EMP_LARGE_FREED_ENTRIES];
-}
-
-void emp_large_freed_note(const void *ptr)
-{
-    /* order(large-freed): relaxed; only for the text of a report */
-    emp_store_relaxed(place_of((uintptr_t)ptr), (uintptr_t)ptr);
-}
+uintptr_t emp_large_freed[EMP_LARGE_FREED_ENTRIES];
 
 bool emp_large_freed_lately(const void *ptr)
 {
-    /* order(large-freed): relaxed; as above */
-    return ptr != NULL && emp_load_relaxed(place_of((uintptr_t)ptr)) == (uintptr_t)ptr;
+    /* order(large-freed): relaxed; as in emp_large_freed_note */
+    return ptr != NULL && emp_load_relaxed(emp_large_freed_place((uintptr_t)ptr)) == (uintptr_t)ptr;
 }

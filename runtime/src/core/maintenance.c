@@ -30,13 +30,12 @@
 #include "thread/lifecycle.h"
 #include "thread/mutex.h"
 
-#define EMP_THREAD_MIN_BYTES  ((size_t)8 << 20) /* smaller heaps are not worth a thread */
-#define EMP_THREAD_MIN_STACKS 2048u             /* of coroutines; they have a page each */
-#define EMP_STACK_STEPS       64u               /* of ticks for stacks, in one round */
-#define EMP_DELAY_ROUNDS      3u                /* rounds in one purge delay */
-#define EMP_QUIET_ROUNDS      6u                /* rounds without work before the thread ends */
-#define EMP_DENSE_ROUNDS      8u                /* rounds a chunk is full before it is advised */
-#define EMP_LIBC_RANGES       8u                /* pieces of code of the C library and its loader */
+#define EMP_THREAD_MIN_STACKS 2048u /* of coroutines; they have a page each */
+#define EMP_STACK_STEPS       64u   /* of ticks for stacks, in one round */
+#define EMP_DELAY_ROUNDS      3u    /* rounds in one purge delay */
+#define EMP_QUIET_ROUNDS      6u    /* rounds without work before the thread ends */
+#define EMP_DENSE_ROUNDS      8u    /* rounds a chunk is full before it is advised */
+#define EMP_LIBC_RANGES       8u    /* pieces of code of the C library and its loader */
 
 static struct {
     struct emp_mutex turnstile; /* held while waiting for lock: who waits is the next to get it */

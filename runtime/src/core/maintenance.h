@@ -6,9 +6,11 @@
 #ifndef EMP_CORE_MAINTENANCE_H
 #define EMP_CORE_MAINTENANCE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "span/arena.h"
 #include "sync/atomic.h"
 
 /*
@@ -17,6 +19,8 @@
  */
 #define EMP_CALLER_PROGRAM ((uintptr_t)0) /* a call of ours that the C library does not know */
 #define EMP_CALLER_NOBODY  ((uintptr_t)1) /* the thread is not started, whoever asks */
+
+#define EMP_THREAD_MIN_BYTES ((size_t)8 << 20) /* smaller heaps are not worth a thread */
 
 extern EMP_TLS uintptr_t emp_maintenance_caller;
 
@@ -37,6 +41,17 @@ static inline void emp_maintenance_offer(void)
 {
     /* order(maintenance-wanted): relaxed; starting decides again */
     if (emp_load_relaxed(&emp_maintenance_wanted) != 0) {
+        emp_maintenance_start();
+    }
+}
+
+/* The same for a free of a caller known by an address of his code, or EMP_CALLER_*. */
+static inline void emp_maintenance_offer_for(uintptr_t caller)
+{
+    /* order(maintenance-wanted): relaxed; starting decides again */
+    if (emp_load_relaxed(&emp_maintenance_wanted) != 0 &&
+        emp_arena_mapped() >= EMP_THREAD_MIN_BYTES) {
+        emp_maintenance_caller = caller;
         emp_maintenance_start();
     }
 }

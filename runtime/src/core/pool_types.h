@@ -86,7 +86,7 @@ struct emp_stats {
     uint64_t expansions;   /* slabs added */
     uint64_t shrinks;      /* slabs given back */
     uint64_t partitions;   /* slabs cut into blocks (every expansion cuts one) */
-    uint64_t aligns;       /* requests with an alignment above the natural one */
+    uint64_t aligns;       /* requests of an alignment above the natural one, but hits */
     uint64_t failures;     /* requests refused */
     uint64_t threads;      /* thread caches now */
     uint64_t large_blocks; /* runs, chunk blocks and mapped blocks in use */

@@ -184,17 +184,33 @@ static EMP_NOINLINE void release_any(void *ptr, const char *call)
     errno = saved;
 }
 
-void emp_release_for(void *ptr, const char *call, uintptr_t caller)
+/* A run that found no place of its own on the shelf, or anything else. */
+static EMP_NOINLINE void release_unshelved(void *ptr, const char *call, uintptr_t caller)
 {
     emp_maintenance_caller = caller;
-    /* A run goes to a shelf; neither that nor the offer touches errno. */
     if (emp_arena_contains(ptr) && class_of(ptr) == 0 && !emp_runtime_annotates &&
-        emp_likely(emp_run_shelf_give(ptr) != 0)) {
+        emp_run_shelf_give(ptr) != 0) {
         emp_large_freed_note(ptr);
         emp_maintenance_offer();
         return;
     }
     release_any(ptr, call);
+}
+
+void emp_release_for(void *ptr, const char *call, uintptr_t caller)
+{
+    uintptr_t offset = (uintptr_t)ptr - emp_arena.base;
+
+    /* order(slab-tag): relaxed; for a live block the tag cannot change */
+    if (offset < emp_arena.bytes &&
+        emp_load_relaxed(&emp_arena.tags[offset >> EMP_UNIT_SHIFT]) == 0 &&
+        !emp_runtime_annotates && emp_likely(emp_run_shelf_give_hot(ptr))) {
+        /* A run lies on its shelf; neither that nor the offer touches errno. */
+        emp_large_freed_note(ptr);
+        emp_maintenance_offer_for(caller);
+        return;
+    }
+    release_unshelved(ptr, call, caller);
 }
 
 void emp_release_ended(void *ptr, const char *call, uintptr_t caller)

@@ -48,8 +48,11 @@ uint32_t emp_request_class(size_t size, size_t align);
 /* The same for a request that the option align=line rounds to whole lines. */
 uint32_t emp_request_class_line(size_t size);
 
-/* The slow path of a plain request of at most EMP_SMALL_MAX bytes. Sets errno. */
-void *emp_allocate_small(size_t size);
+/* A plain request above the slab classes. Sets errno. */
+void *emp_allocate_large(size_t size);
+
+/* The slow path of a plain request of a slab class, with the canary. Sets errno. */
+void *emp_allocate_plain(size_t size);
 
 /* A block of a class; refills; sends events; requested for events. NULL without errno set. */
 void *emp_allocate_class(uint32_t class_id, size_t requested);

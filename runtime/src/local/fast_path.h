@@ -42,6 +42,29 @@ static inline void *emp_fast_alloc_small(size_t size)
     return emp_fast_pop(emp_fast_bin(view, offset));
 }
 
+/* The same for a size above, up to EMP_SLAB_MAX; such blocks start on lines. */
+static inline void *emp_fast_alloc_medium(size_t size)
+{
+    struct emp_l1 *view = emp_l1_current();
+
+    /* order(small-bins): relaxed; before the start any entry leads to a bin */
+    size_t offset = emp_load_relaxed(&emp_medium_bin_offset[(size - 1) >> EMP_MEDIUM_STEP_SHIFT]);
+
+    return emp_fast_pop(emp_fast_bin(view, offset));
+}
+
+/*
+ * A block for align, a power of two, from the bin of the size rounded up to whole multiples of it:
+ * what fits EMP_SMALL_MAX that way is a multiple of align in every block of its class
+ * ([slab.inv.aligned]). NULL: the bin is empty, or the request is none of these.
+ */
+static inline void *emp_fast_alloc_aligned(size_t align, size_t size)
+{
+    size_t rounded = (size + align - 1) & (~align + 1); /* 0 for 0 and when it wraps */
+
+    return emp_likely(rounded - 1 < EMP_SMALL_MAX) ? emp_fast_alloc_small(rounded) : NULL;
+}
+
 /*
  * Gives a block past a full bin straight to its slab; offset is that of the block in the arena.
  * False: nothing was done, the slow path must look: at what is wrong, or at the cache as a whole.

@@ -14,7 +14,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/compiler.h"
 #include "core/advanced_memory_pool.h"
+#include "core/hot_path.h"
 #include "preload/malloc_names.h"
 
 #define ALIGN_MAX ((size_t)1 << (sizeof(size_t) * CHAR_BIT - 1))
@@ -51,19 +53,30 @@ static size_t round_to_power_of_two(size_t align)
     return power;
 }
 
-/* Returns the error and leaves errno and, on failure, *memptr alone. */
-EMP_API int posix_memalign(void **memptr, size_t alignment, size_t size)
+/* Past the cache: keeps errno. */
+static EMP_NOINLINE int memalign_slow(void **memptr, size_t alignment, size_t size)
 {
     int saved_errno = errno;
-    void *block;
+    void *block = aligned_serve(alignment, size);
 
-    if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0) {
-        return EINVAL;
-    }
-    block = aligned_serve(alignment, size);
     errno = saved_errno;
     if (block == NULL) {
         return ENOMEM;
+    }
+    *memptr = block;
+    return 0;
+}
+
+/* Returns the error and leaves errno and, on failure, *memptr alone. */
+EMP_API int posix_memalign(void **memptr, size_t alignment, size_t size)
+{
+    if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0) {
+        return EINVAL;
+    }
+    void *block = emp_aligned_hot(alignment, size);
+
+    if (emp_unlikely(block == NULL)) {
+        return memalign_slow(memptr, alignment, size);
     }
     *memptr = block;
     return 0;
@@ -76,7 +89,9 @@ EMP_API void *aligned_alloc(size_t alignment, size_t size)
         errno = EINVAL;
         return NULL;
     }
-    return aligned_serve(alignment, size);
+    void *block = emp_aligned_hot(alignment, size);
+
+    return emp_likely(block != NULL) ? block : aligned_serve(alignment, size);
 }
 
 /* As glibc: an alignment that is no power of two is rounded up to one. */

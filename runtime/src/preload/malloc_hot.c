@@ -22,15 +22,7 @@ EMP_EXPORT void *realloc(void *ptr, size_t size);
 
 void *malloc(size_t size)
 {
-    if (emp_likely(size <= EMP_SMALL_MAX - EMP_CANARY_BYTES)) {
-        void *block = emp_fast_alloc_small(size + EMP_CANARY_BYTES);
-
-        if (emp_likely(block != NULL)) {
-            return emp_hand_out(block, size);
-        }
-        return emp_allocate_small(size);
-    }
-    return emp_allocate_slow(size, 1, false);
+    return emp_allocate_hot(size);
 }
 
 void free(void *ptr)

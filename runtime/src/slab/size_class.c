@@ -9,10 +9,11 @@
 #include "sync/atomic.h"
 
 #define EMP_ROOM_SMALL 128u   /* most blocks a thread keeps of a class to 1 KiB ... */
-#define EMP_ROOM_BYTES 32768u /* ... and above: so many bytes, at least two blocks */
+#define EMP_ROOM_BYTES 65536u /* ... and above: so many bytes, at least two blocks */
 
 struct emp_class emp_classes[EMP_BINS];
 uint16_t emp_small_bin_offset[EMP_SMALL_MAX / 8 + 1];
+uint16_t emp_medium_bin_offset[EMP_SLAB_MAX >> EMP_MEDIUM_STEP_SHIFT];
 
 /* The next class size above `size`: 8, 16, 32, then steps that keep the mean waste near 5 %. */
 static uint32_t class_next(uint32_t size)
@@ -60,6 +61,7 @@ void emp_size_class_define(uint32_t class_id, uintptr_t arena_base, uint32_t siz
     entry->shares_lines = size < EMP_LINE_BYTES && class_id <= EMP_SIZE_CLASSES;
     entry->room = class_room(size);
     entry->batch = 0;
+    entry->room_is_fixed = 0;
 }
 
 void emp_size_class_forget(uint32_t class_id)
@@ -80,6 +82,19 @@ void emp_size_class_round_to_line(bool line)
     }
 }
 
+/* Entries below those of EMP_SMALL_MAX stay 0: the way to the bin `none`. */
+static void fill_medium_offsets(void)
+{
+    for (uint32_t index = EMP_SMALL_MAX >> EMP_MEDIUM_STEP_SHIFT;
+         index < EMP_SLAB_MAX >> EMP_MEDIUM_STEP_SHIFT; index++) {
+        size_t largest = (size_t)(index + 1) << EMP_MEDIUM_STEP_SHIFT;
+
+        /* order(small-bins): relaxed; a thread that reads the old entry takes the slow path */
+        emp_store_relaxed(&emp_medium_bin_offset[index],
+                          (uint16_t)emp_bin_offset(emp_size_class_of(largest)));
+    }
+}
+
 void emp_size_class_init(uintptr_t arena_base)
 {
     uint32_t size = 8;
@@ -91,4 +106,5 @@ void emp_size_class_init(uintptr_t arena_base)
     emp_check(emp_classes[EMP_SIZE_CLASSES].geometry.size == EMP_SLAB_MAX);
     emp_check(emp_classes[33].geometry.size == EMP_SMALL_MAX);
     emp_size_class_round_to_line(false);
+    fill_medium_offsets();
 }

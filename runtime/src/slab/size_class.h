@@ -2,7 +2,7 @@
  * Purpose: the classes of blocks: 65 by size, then one per pool; size -> class, class -> geometry.
  * Owner:   slab. The table is filled at start (sizes) and when a pool is created; entries of a live
  *          class are const, so readers need no lock.
- * Threads: any. Cost: size -> class is one table load to 1 KiB, a few shifts above.
+ * Threads: any. Cost: size -> bin is one table load, size -> class a few shifts.
  * Design:  [slab.req.classes]
  */
 #ifndef EMP_SLAB_SIZE_CLASS_H
@@ -18,17 +18,22 @@
 /* Geometry of a class. Const while the class lives. */
 struct emp_class {
     struct emp_bitmap_geometry geometry;
-    uint16_t words;       /* bitmap words of a slab */
-    uint8_t units;        /* units of a slab: 1 or EMP_WIDE_UNITS */
-    uint8_t shares_lines; /* blocks of two threads can meet on a cache line */
-    uint16_t room;        /* blocks a thread may keep at most, when the class is hot */
-    uint16_t batch;       /* blocks per refill; 0: half the room */
+    uint16_t words;        /* bitmap words of a slab */
+    uint8_t units;         /* units of a slab: 1 or EMP_WIDE_UNITS */
+    uint8_t shares_lines;  /* blocks of two threads can meet on a cache line */
+    uint16_t room;         /* blocks a thread may keep at most, when the class is hot */
+    uint8_t batch;         /* blocks per refill; 0: by the room */
+    uint8_t room_is_fixed; /* the room was asked for, or follows from a limit: never more */
 };
 
 extern struct emp_class emp_classes[EMP_BINS];
 
 /* Class by (size + 7) / 8 for sizes to EMP_SMALL_MAX, already scaled to a bin offset in bytes. */
 extern uint16_t emp_small_bin_offset[EMP_SMALL_MAX / 8 + 1];
+
+/* The same by (size - 1) / 128 for sizes above; every class there is a multiple of that. */
+#define EMP_MEDIUM_STEP_SHIFT 7u
+extern uint16_t emp_medium_bin_offset[EMP_SLAB_MAX >> EMP_MEDIUM_STEP_SHIFT];
 
 /* Fills the table; arena_base must be final. Idempotent. */
 void emp_size_class_init(uintptr_t arena_base);

@@ -21,19 +21,19 @@ struct emp_arena emp_arena;
 
 static struct {
     struct emp_mutex lock;
-    uint64_t *free_map;     /* guarded by lock: bit set: chunk is FREE */
-    size_t frontier;        /* guarded by lock: chunks ever taken */
-    size_t lowest_free;     /* guarded by lock: no free chunk below */
-    size_t desc_committed;  /* guarded by lock: chunks whose slab descriptors are committed */
-    uint32_t huge_always;   /* atomic: span-count */
-    size_t limit_bytes;     /* atomic: span-count */
-    size_t outside_bytes;   /* atomic: span-count. mapped outside the arena */
-    size_t committed_bytes; /* atomic: span-count */
-    size_t purged_bytes;    /* atomic: span-count */
-    size_t purge_calls;     /* atomic: span-count */
-    size_t large_blocks;    /* atomic: span-count */
-    size_t large_bytes;     /* atomic: span-count */
+    uint64_t *free_map;    /* guarded by lock: bit set: chunk is FREE */
+    size_t frontier;       /* guarded by lock: chunks ever taken */
+    size_t lowest_free;    /* guarded by lock: no free chunk below */
+    size_t desc_committed; /* guarded by lock: chunks whose slab descriptors are committed */
+    uint32_t huge_always;  /* atomic: span-count */
+    size_t limit_bytes;    /* atomic: span-count */
+    size_t purged_bytes;   /* atomic: span-count */
+    size_t purge_calls;    /* atomic: span-count */
+    size_t large_blocks;   /* atomic: span-count */
+    size_t large_bytes;    /* atomic: span-count */
 } span = {.lock = EMP_MUTEX_INIT(SPAN)};
+
+struct emp_span_mapped emp_span_mapped;
 
 #define EMP_DESC_STEP_CHUNKS 32u
 
@@ -150,9 +150,9 @@ bool emp_arena_charge(size_t bytes)
 {
     size_t limit = emp_arena_limit();
     /* order(span-count): relaxed; the sum alone decides */
-    size_t before = emp_fetch_add_relaxed(&span.outside_bytes, bytes);
+    size_t before = emp_fetch_add_relaxed(&emp_span_mapped.outside_bytes, bytes);
     /* order(span-count): relaxed; see above */
-    size_t total = before + bytes + emp_load_relaxed(&span.committed_bytes);
+    size_t total = before + bytes + emp_load_relaxed(&emp_span_mapped.committed_bytes);
 
     if (limit != 0 && total > limit) {
         emp_arena_uncharge(bytes);
@@ -164,7 +164,7 @@ bool emp_arena_charge(size_t bytes)
 void emp_arena_uncharge(size_t bytes)
 {
     /* order(span-count): relaxed; statistics */
-    emp_fetch_sub_relaxed(&span.outside_bytes, bytes);
+    emp_fetch_sub_relaxed(&emp_span_mapped.outside_bytes, bytes);
 }
 
 static bool map_test(size_t index)
@@ -241,7 +241,8 @@ static size_t arena_extend_locked(size_t count, bool *limited)
     size_t bytes = count << EMP_CHUNK_SHIFT;
     size_t limit = emp_arena_limit();
     /* order(span-count): relaxed; the sum alone decides */
-    size_t used = emp_load_relaxed(&span.committed_bytes) + emp_load_relaxed(&span.outside_bytes);
+    size_t used = emp_load_relaxed(&emp_span_mapped.committed_bytes) +
+                  emp_load_relaxed(&emp_span_mapped.outside_bytes);
 
     if (limit != 0 && used + bytes > limit) {
         *limited = true;
@@ -265,7 +266,7 @@ static size_t arena_extend_locked(size_t count, bool *limited)
     }
     span.desc_committed = desc_to > span.desc_committed ? desc_to : span.desc_committed;
     /* order(span-count): relaxed; statistics */
-    emp_fetch_add_relaxed(&span.committed_bytes, bytes);
+    emp_fetch_add_relaxed(&emp_span_mapped.committed_bytes, bytes);
     return index;
 }
 
@@ -379,12 +380,6 @@ size_t emp_arena_purge(bool all)
     return given;
 }
 
-size_t emp_arena_mapped(void)
-{
-    /* order(span-count): relaxed; a number that may change at any time */
-    return emp_load_relaxed(&span.committed_bytes) + emp_load_relaxed(&span.outside_bytes);
-}
-
 size_t emp_span_described(void)
 {
     return span.desc_committed < span.frontier ? span.desc_committed : span.frontier;
@@ -393,8 +388,8 @@ size_t emp_span_described(void)
 size_t emp_span_read_totals(struct emp_span_counts *out)
 {
     /* order(span-count): relaxed; statistics, each for itself */
-    out->mapped_bytes =
-        emp_load_relaxed(&span.committed_bytes) + emp_load_relaxed(&span.outside_bytes);
+    out->mapped_bytes = emp_load_relaxed(&emp_span_mapped.committed_bytes) +
+                        emp_load_relaxed(&emp_span_mapped.outside_bytes);
     /* order(span-count): relaxed; statistics */
     out->purged_bytes = emp_load_relaxed(&span.purged_bytes);
     out->purge_calls = emp_load_relaxed(&span.purge_calls);

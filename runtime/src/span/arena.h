@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/config.h"
+#include "sync/atomic.h"
 
 /* What a chunk is used for. */
 enum emp_chunk_kind {
@@ -102,8 +103,21 @@ size_t emp_arena_purge(bool all);
 bool emp_arena_charge(size_t bytes);
 void emp_arena_uncharge(size_t bytes);
 
+/* What is mapped from the system. */
+struct emp_span_mapped {
+    size_t committed_bytes; /* atomic: span-count. in the arena */
+    size_t outside_bytes;   /* atomic: span-count. outside */
+};
+
+extern struct emp_span_mapped emp_span_mapped;
+
 /* Bytes mapped from the system, in the arena and outside. */
-size_t emp_arena_mapped(void);
+static inline size_t emp_arena_mapped(void)
+{
+    /* order(span-count): relaxed; a number that may change at any time */
+    return emp_load_relaxed(&emp_span_mapped.committed_bytes) +
+           emp_load_relaxed(&emp_span_mapped.outside_bytes);
+}
 
 /* Reads the counters. */
 void emp_arena_read_counts(struct emp_span_counts *out);

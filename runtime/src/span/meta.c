@@ -18,7 +18,7 @@
 #include "thread/mutex.h"
 
 #define EMP_META_SHIFT_MIN  6u  /* the smallest block, and the step up to eight of them */
-#define EMP_META_SHIFT_MAX  16u /* the largest block */
+#define EMP_META_SHIFT_MAX  19u /* the largest block */
 #define EMP_META_SIZES      (4u * (EMP_META_SHIFT_MAX - EMP_META_SHIFT_MIN - 1u))
 #define EMP_META_STEP_BYTES ((size_t)256 << 10)
 

@@ -1,7 +1,7 @@
 /*
  * Purpose: memory for the allocator's own structures: descriptors, bitmaps, thread caches. Out of
  *          band: nothing of it lies between user blocks.
- * Owner:   span. Blocks of 64 B .. 64 KiB, four sizes per doubling, cut from a reserved range that
+ * Owner:   span. Blocks of 64 B .. 512 KiB, four sizes per doubling, cut from a reserved range that
  *          is committed as it grows; freed blocks are kept by size for reuse and stay mapped for
  *          ever, so a late reader of a freed structure reads stale data, never faults.
  * Threads: any; a mutex of rank META inside.

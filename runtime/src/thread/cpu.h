@@ -45,22 +45,30 @@ static inline const char *emp_cpu_thread_pointer(void)
 #endif
 
 /*
+ * The processor that runs the caller, where that costs no call; negative: ask emp_cpu_current. For
+ * paths that may keep nothing over a call.
+ */
+static inline int32_t emp_cpu_glance(void)
+{
+    if (emp_unlikely(&__rseq_offset == NULL)) {
+        return -1;
+    }
+    const char *const area = emp_cpu_thread_pointer() + __rseq_offset;
+
+    /* order(cpu-id): relaxed; the kernel writes it for this thread only, a hint anyway */
+    return emp_load_relaxed((const int32_t *)(const void *)(area + EMP_CPU_RSEQ_ID_OFFSET));
+}
+
+/*
  * Number of the current processor, read from glibc's rseq area (three loads); where that is not
  * registered, getcpu; where that fails, a hash of the thread. A hint: may be stale on return, and
  * may be larger than emp_cpu_count (a process confined to processors 6 and 7 has two).
  */
 static inline unsigned emp_cpu_current(void)
 {
-    if (emp_likely(&__rseq_offset != NULL)) {
-        const char *const area = emp_cpu_thread_pointer() + __rseq_offset;
-        /* order(cpu-id): relaxed; the kernel writes it for this thread only, a hint anyway */
-        const int32_t id =
-            emp_load_relaxed((const int32_t *)(const void *)(area + EMP_CPU_RSEQ_ID_OFFSET));
-        if (emp_likely(id >= 0)) {
-            return (unsigned)id;
-        }
-    }
-    return emp_cpu_current_slow();
+    const int32_t id = emp_cpu_glance();
+
+    return emp_likely(id >= 0) ? (unsigned)id : emp_cpu_current_slow();
 }
 
 #endif

@@ -172,6 +172,7 @@ static void the_room_of_a_thread_is_that_of_its_bins(void **state)
     (void)state;
     for (unsigned round = 0; round < 4; round++) {
         uint32_t sum = 0;
+        uint32_t large = 0;
 
         for (uint32_t c = 1; c <= EMP_SIZE_CLASSES; c++) {
             release(c, alloc(c));
@@ -181,10 +182,45 @@ static void the_room_of_a_thread_is_that_of_its_bins(void **state)
         }
         for (uint32_t c = 1; c <= EMP_SIZE_CLASSES; c++) {
             sum += bin_room(c) * emp_classes[c].geometry.size;
+            large += c > emp_size_class_of(EMP_SMALL_MAX)
+                         ? bin_room(c) * emp_classes[c].geometry.size
+                         : 0;
         }
         assert_int_equal(cache->room_bytes, sum);
+        assert_int_equal(cache->large_room_bytes, large);
     }
     assert_true(bin_room(1) > 0);
+}
+
+/*
+ * The bins of large blocks grow, to 1 MiB beyond their first rooms at most in a process of one
+ * thread, and those of small blocks grow all the same.
+ */
+static void large_blocks_have_a_budget_of_their_own(void **state)
+{
+    const struct emp_cache *cache = emp_cache_of(emp_l1_current());
+    const uint32_t small = emp_size_class_of(64);
+    uint32_t first_rooms = 0;
+
+    (void)state;
+    emp_local_options.rate_limits = false; /* on a slow machine bins would become cold meanwhile */
+    for (unsigned round = 0; round < GROW_ROUNDS; round++) {
+        for (uint32_t c = emp_size_class_of(EMP_SMALL_MAX) + 1; c <= EMP_SIZE_CLASSES; c++) {
+            alloc_many(c, 60);
+            release_many(c, 60);
+            first_rooms += round == 0 ? 2 * emp_classes[c].geometry.size : 0;
+        }
+    }
+    assert_true(cache->large_room_bytes > first_rooms);
+    assert_true(cache->large_room_bytes <= (1u << 20) + first_rooms);
+    assert_int_equal(bin_room(emp_size_class_of(2048)), emp_classes[emp_size_class_of(2048)].room);
+    for (unsigned round = 0; round < GROW_ROUNDS; round++) {
+        alloc_many(small, 1000);
+        release_many(small, 1000);
+    }
+    assert_int_equal(bin_room(small), emp_classes[small].room);
+    emp_local_options.rate_limits = true;
+    emp_cache_flush("test");
 }
 
 static void a_poke_costs_a_busy_bin_nothing_but_one_visit(void **state)
@@ -421,6 +457,7 @@ int main(void)
         cmocka_unit_test_teardown(a_bin_that_nobody_uses_goes_cold_and_its_blocks_go_back,
                                   all_blocks_are_back),
         cmocka_unit_test_teardown(the_room_of_a_thread_is_that_of_its_bins, all_blocks_are_back),
+        cmocka_unit_test_teardown(large_blocks_have_a_budget_of_their_own, all_blocks_are_back),
         cmocka_unit_test_teardown(a_poke_costs_a_busy_bin_nothing_but_one_visit,
                                   all_blocks_are_back),
         cmocka_unit_test_teardown(a_thread_may_end_in_any_state_and_nothing_is_lost,

@@ -5,7 +5,7 @@
  *       with; a tag tells its class; the reciprocal alone tells the first byte of a slot.
  * How:   every size from 0 to 32 KiB against a linear search; every offset of a unit for every
  *       block size 8..32768 step 8.
- * Shows: [slab.req.classes] [slab.inv.fraction] [slab.inv.tag]
+ * Shows: [slab.req.classes] [slab.inv.fraction] [slab.inv.tag] [slab.inv.aligned]
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,10 +21,12 @@ static uint32_t class_size(uint32_t class_id)
     return emp_classes[class_id].geometry.size;
 }
 
-/* Class by the table that the hit path reads. */
+/* Class by the tables that the hit path reads. */
 static uint32_t class_by_table(size_t size)
 {
-    return emp_tag_class(emp_small_bin_offset[(size + 7) / 8]);
+    return emp_tag_class(size <= EMP_SMALL_MAX
+                             ? emp_small_bin_offset[(size + 7) / 8]
+                             : emp_medium_bin_offset[(size - 1) >> EMP_MEDIUM_STEP_SHIFT]);
 }
 
 static void every_size_gets_the_smallest_class_that_fits(void **state)
@@ -36,11 +38,20 @@ static void every_size_gets_the_smallest_class_that_fits(void **state)
         assert_in_range(class_id, 1, EMP_SIZE_CLASSES);
         assert_true(class_size(class_id) >= size);
         assert_true(class_id == 1 || class_size(class_id - 1) < size);
-        if (size <= EMP_SMALL_MAX) {
-            assert_int_equal(class_by_table(size), class_id);
-        }
+        assert_int_equal(class_by_table(size), class_id);
         if (size >= 16) {
             assert_int_equal(class_size(class_id) % 16, 0);
+        }
+    }
+}
+
+/* Why a request with an alignment needs no search: see emp_fast_alloc_aligned. */
+static void a_size_rounded_to_an_alignment_gets_a_class_of_that_alignment(void **state)
+{
+    (void)state;
+    for (uint32_t align = 8; align <= 4096; align *= 2) {
+        for (uint32_t size = align; size <= EMP_SLAB_MAX; size += align) {
+            assert_int_equal(class_size(emp_size_class_of(size)) % align, 0);
         }
     }
 }
@@ -155,6 +166,7 @@ static void a_pool_class_is_defined_and_forgotten(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_size_rounded_to_an_alignment_gets_a_class_of_that_alignment),
         cmocka_unit_test(every_size_gets_the_smallest_class_that_fits),
         cmocka_unit_test(the_sizes_of_the_model_are_exact),
         cmocka_unit_test(the_mean_waste_is_below_five_percent),
