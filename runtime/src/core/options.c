@@ -167,6 +167,9 @@ static void option_apply(enum emp_option option, uint64_t value)
         emp_size_class_round_to_line(value != 0);
     } else if (option == EMP_OPTION_rate_limits) {
         emp_local_options.rate_limits = value != 0;
+    } else if (option == EMP_OPTION_swing) {
+        emp_local_options.swing_bytes =
+            (uint32_t)(value < EMP_SWING_BYTES_MAX ? value : EMP_SWING_BYTES_MAX);
     } else if (option == EMP_OPTION_thp) {
         emp_arena_set_huge(value == 1);
     } else if (option == EMP_OPTION_simd && value != 0) {

@@ -116,7 +116,8 @@ static void pool_define_locked(struct emp_pool *pool, const struct emp_pool_conf
 
     emp_size_class_define(class_id, emp_arena.base, (uint32_t)pool_block_bytes(config));
     emp_classes[class_id].batch =
-        (uint16_t)(config->batch_alloc_size > 64 ? 64 : config->batch_alloc_size);
+        (uint8_t)(config->batch_alloc_size > 64 ? 64 : config->batch_alloc_size);
+    emp_classes[class_id].room_is_fixed = l1 != 0 || config->max_capacity != 0;
     if (l1 != 0) {
         emp_classes[class_id].room = (uint16_t)l1;
     }

@@ -15,8 +15,8 @@ struct emp_shard_class;
 struct emp_slab;
 
 /* Entries of the array given to emp_central_take: one batch plus the room of one word. */
-#define EMP_TAKE_ROOM 128u
-#define EMP_TAKE_MAX  64u
+#define EMP_TAKE_ROOM 192u
+#define EMP_TAKE_MAX  128u
 
 /* Why a refill failed or what it did; for events, which are sent when no bin is in use. */
 struct emp_central_note {

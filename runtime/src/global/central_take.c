@@ -17,7 +17,11 @@
 #include "sync/atomic.h"
 
 #define EMP_COUNT_PAUSE_US 1000000u /* between two counts before a failure, at most */
+#define EMP_SIBLING_TRIES  4u       /* siblings asked before fresh memory is used */
+#define EMP_FEW_SLABS      4u       /* a class with more uses fresh memory as it comes */
+#define EMP_SIBLING_SLABS  2u       /* a sibling with so many slabs keeps them */
 #define EMP_TAKE_FEW       8u       /* up to so many blocks cost less one by one */
+#define EMP_TAKE_RUN       8u       /* from so many slots side by side on no table is needed */
 
 /* Where a refill stands. Owner: the refilling thread's stack. */
 struct take_state {
@@ -26,40 +30,60 @@ struct take_state {
     void **out;
     unsigned count;
     unsigned want;
+    bool may_touch; /* memory that no block was taken of before, too */
+    bool is_fresh;  /* the shard had such memory, and it was left alone */
+};
+
+/* Books that a slot was handed out; those taken of a slab come in rising order. Holder. */
+static inline void touch_slot(struct emp_slab *slab, unsigned slot)
+{
+    slab->touched = slot >= slab->touched ? (uint16_t)(slot + 1) : slab->touched;
+}
+
+/* Where the slots of one word of a slab lie. */
+struct take_place {
+    uintptr_t base; /* of the slot of its lowest bit */
+    size_t size;
+    unsigned slot; /* number of that slot */
 };
 
 /*
  * Takes free slots one by one, lowest first, up to `want`; returns how many. Holder. For few of
  * them the vector code costs more than it saves.
  */
-static inline unsigned take_few(struct emp_slab *slab, unsigned word, uint64_t found, unsigned want,
-                                void **out)
+static inline unsigned take_few(struct emp_slab *slab, const struct take_place *place,
+                                uint64_t found, unsigned want, void **out)
 {
-    size_t size = emp_classes[slab->class_id].geometry.size;
-    uintptr_t base = emp_slab_base(slab) + (uintptr_t)word * EMP_WORD_BITS * size;
-    uint8_t *states = slab->states + (size_t)word * EMP_WORD_BITS;
+    uint8_t *states = slab->states + place->slot;
     unsigned got = 0;
+    unsigned slot = 0;
 
     do {
-        unsigned slot = emp_bits_lowest(found);
+        slot = emp_bits_lowest(found);
 
         emp_slot_set(&states[slot], EMP_SLOT_USED);
-        out[got++] = (void *)(base + slot * size);
+        out[got++] = (void *)(place->base + slot * place->size);
         found &= found - 1;
     } while (found != 0 && got < want);
+    touch_slot(slab, place->slot + slot);
     return got;
 }
 
 /* As above, with what the processor has for many slots at once. */
-static EMP_NOINLINE unsigned take_many(struct emp_slab *slab, unsigned word, uint64_t found,
-                                       unsigned want, void **out)
+static EMP_NOINLINE unsigned take_many(struct emp_slab *slab, const struct take_place *place,
+                                       uint64_t found, unsigned want, void **out)
 {
-    size_t size = emp_classes[slab->class_id].geometry.size;
     uint64_t bits = emp_bitmap_ops.lowest(found, want);
 
-    emp_slab_take_bits(slab, word, bits);
-    return emp_bitmap_ops.expand(bits, emp_slab_base(slab) + (uintptr_t)word * EMP_WORD_BITS * size,
-                                 size, out);
+    emp_slab_take_bits(slab, place->slot / EMP_WORD_BITS, bits);
+    touch_slot(slab, place->slot + emp_bits_highest(bits));
+    return emp_bitmap_ops.expand(bits, place->base, place->size, out);
+}
+
+/* Bits side by side from the lowest on, which is set. */
+static inline unsigned run_length(uint64_t word)
+{
+    return ~word == 0 ? EMP_WORD_BITS : emp_bits_lowest(~word);
 }
 
 /* True when a word has at most three bits. */
@@ -71,20 +95,44 @@ static inline bool is_sparse(uint64_t found)
     return (rest & (rest - 1)) == 0;
 }
 
-/* Takes free slots of one word, those found; returns how many. Holder. */
-static inline unsigned take_word(struct emp_slab *slab, unsigned word, uint64_t found,
-                                 unsigned want, void **out)
+/*
+ * Takes free slots of one word, those found; returns how many. Holder. Slots side by side need no
+ * table: what a slab has that is new, or that was filled and emptied as a whole, in any order.
+ */
+static inline unsigned take_word(struct emp_slab *slab, const struct take_place *place,
+                                 uint64_t found, unsigned want, void **out)
+{
+    unsigned got = 0;
+
+    do {
+        if (want - got <= EMP_TAKE_FEW || is_sparse(found)) {
+            return got + take_few(slab, place, found, want - got, out + got);
+        }
+        unsigned first = emp_bits_lowest(found);
+        unsigned run = run_length(found >> first);
+
+        if (run < EMP_TAKE_RUN) {
+            return got + take_many(slab, place, found, want - got, out + got);
+        }
+        run = run < want - got ? run : want - got;
+        emp_slab_take_run(slab, place->slot + first, run);
+        touch_slot(slab, place->slot + first + run - 1);
+        emp_bitmap_ops.run(place->base + first * place->size, place->size, run, out + got);
+        found &= ~(emp_bits_mask(run) << first);
+        got += run;
+    } while (found != 0 && got < want);
+    return got;
+}
+
+/* A word of a slab is used: its pages count as touched. Holder. */
+static inline void take_touch(struct emp_slab *slab, unsigned word, uint32_t size)
 {
     if (emp_unlikely(slab->purged_pages != 0)) {
-        emp_slab_touch_word(slab, word, emp_classes[slab->class_id].geometry.size);
+        emp_slab_touch_word(slab, word, size);
     }
     if (word > slab->high_word) {
         slab->high_word = (uint16_t)word;
     }
-    if (want <= EMP_TAKE_FEW || is_sparse(found)) {
-        return take_few(slab, word, found, want, out);
-    }
-    return take_many(slab, word, found, want, out);
 }
 
 /* Books what was taken from a slab. Holder. */
@@ -103,24 +151,45 @@ static inline void take_book(struct emp_shard_class *state, struct emp_slab *sla
     state->free_blocks -= got;
 }
 
+/* The slots of a word that lie before a limit. */
+static inline uint64_t word_mask(unsigned word, unsigned limit)
+{
+    unsigned first = word * EMP_WORD_BITS;
+
+    if (limit >= first + EMP_WORD_BITS) {
+        return UINT64_MAX;
+    }
+    return limit > first ? emp_bits_mask(limit - first) : 0;
+}
+
 /*
- * Takes from one slab, lowest address first: its last pages stay untouched while they can. Returns
- * how many blocks. Holder.
+ * Takes from the slots before a limit of one slab, lowest address first: its last pages stay
+ * untouched while they can. Returns how many blocks. Holder.
  */
 static inline unsigned take_slab(struct emp_shard_class *state, struct emp_slab *slab,
-                                 unsigned want, void **out)
+                                 unsigned want, void **out, unsigned limit)
 {
-    unsigned words = emp_classes[slab->class_id].words;
+    const struct emp_class *info = &emp_classes[slab->class_id];
+    const uintptr_t base = emp_slab_base(slab);
+    const uint32_t size = info->geometry.size;
     unsigned count = 0;
     unsigned word = 0;
     uint64_t found = 0;
 
     do {
-        word = emp_bitmap_ops.next(slab->states, words, word, &found);
-        if (word >= words) {
+        word = emp_bitmap_ops.next(slab->states, info->words, word, &found);
+        if (word >= info->words) {
             break;
         }
-        count += take_word(slab, word, found, want - count, out + count);
+        found &= word_mask(word, limit);
+        if (found == 0) { /* no word behind it has any before the limit either */
+            break;
+        }
+        const struct take_place place = {base + (uintptr_t)word * EMP_WORD_BITS * size, size,
+                                         word * EMP_WORD_BITS};
+
+        take_touch(slab, word, size);
+        count += take_word(slab, &place, found, want - count, out + count);
         word++;
     } while (count < want);
     if (count != 0) {
@@ -129,10 +198,28 @@ static inline unsigned take_slab(struct emp_shard_class *state, struct emp_slab 
     return count;
 }
 
-/* Takes from the first slab of a list; what is left of it decides where it goes. Holder. */
-static inline unsigned take_first(struct emp_shard_class *state, unsigned list, unsigned want,
-                                  void **out)
+/*
+ * True when a slab has free slots only where none was handed out yet. Holder. What was freed and
+ * not found yet counts: it is looked for.
+ */
+static inline bool slab_is_fresh(const struct emp_slab *slab)
 {
+    unsigned words = (slab->touched + EMP_WORD_BITS - 1u) / EMP_WORD_BITS;
+    uint64_t found = 0;
+
+    if (slab->touched == slab->slots) {
+        return false;
+    }
+    unsigned word = emp_bitmap_ops.next(slab->states, words, 0, &found);
+
+    return word >= words || (found & word_mask(word, slab->touched)) == 0;
+}
+
+/* Takes from the first slab of a list; what is left of it decides where it goes. Holder. */
+static inline unsigned take_first(const struct take_state *take, struct emp_shard_class *state,
+                                  unsigned list, unsigned have)
+{
+    unsigned want = take->want - have;
     uint32_t item = state->list[list];
     struct emp_slab *slab = emp_slab_at(item - 1);
 
@@ -142,9 +229,11 @@ static inline unsigned take_first(struct emp_shard_class *state, unsigned list, 
         state->l3_hits++;
         state->open_slab = item;
     }
-    unsigned count = take_slab(state, slab, want, out);
+    unsigned count = take_slab(state, slab, want, take->out + have,
+                               take->may_touch ? UINT16_MAX : slab->touched);
 
-    if (count < want) {
+    /* Before the end of a slab that is not touched as a whole, nothing is known about the rest. */
+    if (count < want && (take->may_touch || slab->touched == slab->slots)) {
         emp_shard_quiet(state, slab);
     } else if (list == EMP_LIST_EMPTY) {
         emp_shard_unlink(state, slab);
@@ -159,10 +248,12 @@ static void take_slabs(struct take_state *take, struct emp_shard_class *state)
     unsigned count = take->count;
 
     for (unsigned list = 0; list < EMP_LIST_OPEN && count < take->want; list++) {
-        while (count < take->want && state->list[list] != 0) {
-            count += take_first(state, list, take->want - count, take->out + count);
+        while (count < take->want && state->list[list] != 0 &&
+               (take->may_touch || !slab_is_fresh(emp_slab_at(state->list[list] - 1)))) {
+            count += take_first(take, state, list, count);
         }
     }
+    take->is_fresh = !take->may_touch && state->open_count != 0;
     take->count = count;
 }
 
@@ -170,12 +261,13 @@ static void take_slabs(struct take_state *take, struct emp_shard_class *state)
 static inline void take_from_shard(struct take_state *take)
 {
     struct emp_shard_class *state = &take->shard->classes[take->class_id];
+    unsigned before = take->count;
 
     if (!emp_inbox_is_empty(&take->shard->inbox)) {
         (void)emp_shard_drain_inbox(take->shard);
     }
     take_slabs(take, state);
-    state->taken += take->count;
+    state->taken += take->count - before;
 }
 
 /*
@@ -312,6 +404,68 @@ static void take_count(struct emp_shard *shard, uint32_t class_id)
     emp_store_relaxed(&state->count_again_us, end_us + pause_us);
 }
 
+/*
+ * True when a sibling has blocks for a shard that has fresh memory only, or none: then a few of
+ * them, of a sibling with little. Of one with plenty a slab is adopted.
+ */
+static bool sibling_may_serve(const struct emp_shard *shard, const struct take_state *take)
+{
+    const struct emp_shard_class *state = &shard->classes[take->class_id];
+
+    /* order(shard-count): relaxed; a hint, the lock follows */
+    uint32_t open = emp_load_relaxed(&state->open_count);
+
+    /* order(shard-count): relaxed; as above */
+    uint32_t all = open + emp_load_relaxed(&state->full_count);
+
+    return open != 0 &&
+           (take->is_fresh || (all <= EMP_SIBLING_SLABS && take->want <= EMP_TAKE_FEW));
+}
+
+/*
+ * Before fresh memory is used: blocks of siblings whose memory exists already. Each processor has
+ * slabs of its own, and without this look each of them would grow to the most it ever needed.
+ */
+static EMP_NOINLINE void take_of_siblings(struct take_state *take)
+{
+    uint32_t own = take->shard->index;
+    uint32_t others = emp_shard_count - 1;
+    uint32_t tries = others < EMP_SIBLING_TRIES ? others : EMP_SIBLING_TRIES;
+    bool has_fresh = take->is_fresh;
+
+    for (uint32_t i = 1; i <= tries && take->count < take->want; i++) {
+        struct emp_shard *shard = emp_shards[(own + i) & (emp_shard_count - 1)];
+
+        if (sibling_may_serve(shard, take) && emp_mutex_try_lock(&shard->lock)) {
+            take->shard = shard;
+            take_from_shard(take);
+            take->is_fresh = has_fresh;
+            emp_mutex_unlock(&shard->lock);
+        }
+    }
+    take->may_touch = true;
+    if (take->count == 0) {
+        take->shard = emp_shards[own];
+        if (has_fresh) {
+            (void)take_existing(take, false);
+        }
+    }
+}
+
+/*
+ * True when a shard may use fresh memory as it comes. Not so where blocks may come from any shard
+ * and it has few slabs: then each page counts. Of many slabs, one that is touched too early is a
+ * small part. Blocks that share cache lines stay with the processor, those of a pool with the
+ * threads that use it. Holder.
+ */
+static inline bool take_may_touch(const struct emp_shard *shard, uint32_t class_id)
+{
+    const struct emp_shard_class *state = &shard->classes[class_id];
+
+    return emp_classes[class_id].shares_lines || class_id > EMP_SIZE_CLASSES ||
+           emp_shard_count == 1 || state->open_count + state->full_count > EMP_FEW_SLABS;
+}
+
 /* The last try before a failure: what any shard has, waiting for each in turn. */
 static void take_waiting(struct take_state *take)
 {
@@ -347,12 +501,16 @@ static EMP_NOINLINE void take_elsewhere(struct take_state *take, struct emp_cent
 unsigned emp_central_take(uint32_t class_id, void **out, unsigned want, uint32_t *home,
                           struct emp_central_note *note)
 {
-    struct take_state take = {NULL, class_id, out, 0, want};
+    struct take_state take = {NULL, class_id, out, 0, want, .may_touch = false, .is_fresh = false};
 
     emp_assert(want >= 1 && want <= EMP_TAKE_MAX);
     take.shard = lock_some_shard();
+    take.may_touch = take_may_touch(take.shard, class_id);
     take_from_shard(&take);
     emp_mutex_unlock(&take.shard->lock);
+    if (emp_unlikely(take.count < want) && !take.may_touch) {
+        take_of_siblings(&take);
+    }
     if (emp_unlikely(take.count == 0)) {
         take_elsewhere(&take, note);
     }

@@ -28,8 +28,15 @@ _Static_assert(offsetof(struct emp_l1, bins) == EMP_BINS_OFFSET &&
 _Static_assert(sizeof(struct emp_bin_state) == 16, "states of the size classes fit the first page");
 _Static_assert(EMP_BINS <= 4 * 64, "a bit of pools_known for every class");
 
-#define EMP_CACHE_SHIFT_FULL  16u /* 64 KiB of address space, touched as far as used */
+/* Address space of a cache, touched as far as used; the longest where bins may swing. */
+#define EMP_CACHE_SHIFT_LONG  19u
+#define EMP_CACHE_SHIFT_FULL  16u
 #define EMP_CACHE_SHIFT_SMALL 15u
+/* Where the arena is small, so is the range of the metadata: no long caches. */
+#define EMP_CACHE_LONG_ARENA ((size_t)1 << 30)
+
+_Static_assert(((size_t)1 << EMP_CACHE_SHIFT_LONG) / sizeof(void *) <= (size_t)UINT16_MAX + 1,
+               "base_index reaches every slot");
 
 /* The bins of a thread without cache: always empty, never with room. */
 static void *no_slots[2];
@@ -186,8 +193,8 @@ unsigned emp_cache_find_slots(struct emp_cache *cache, uint32_t class_id, unsign
     void **slots = slots_find(cache, count);
 
     if (slots == NULL) {
-        state->room_full = state->slots; /* asks no more */
-        return state->slots;
+        state->room_full = state->slots < state->room_full ? state->slots : state->room_full;
+        return state->slots; /* grows no more; one that swings asks again */
     }
     unsigned blocks = 0;
 
@@ -221,6 +228,15 @@ bool emp_cache_open_bin(struct emp_cache *cache, uint32_t class_id)
     return true;
 }
 
+/* log2 of the bytes of the next cache. */
+static unsigned shift_for(unsigned threads, uint8_t scale)
+{
+    if (threads <= EMP_SWING_THREADS && emp_arena.bytes >= EMP_CACHE_LONG_ARENA) {
+        return EMP_CACHE_SHIFT_LONG;
+    }
+    return scale == 0 ? EMP_CACHE_SHIFT_FULL : EMP_CACHE_SHIFT_SMALL;
+}
+
 /* Fills a block with an empty cache; memory of an earlier cache may be in it. */
 static void cache_init(struct emp_cache *cache, unsigned shift, uint8_t scale)
 {
@@ -234,6 +250,10 @@ static void cache_init(struct emp_cache *cache, unsigned shift, uint8_t scale)
     cache->near_used = 0;
     cache->far_used = 0;
     cache->room_bytes = 0;
+    cache->swing_bytes = 0;
+    cache->swing_refused = 0;
+    cache->swing_class = 0;
+    cache->swing_pause = 0;
     cache->large_room_bytes = 0;
     cache->far_slots_count =
         (uint32_t)((((size_t)1 << shift) - offsetof(struct emp_cache, far_slots)) / sizeof(void *));
@@ -295,8 +315,9 @@ struct emp_cache *emp_cache_attach(void)
     if (cache != NULL || view == &l1_dead) {
         return cache;
     }
-    uint8_t scale = scale_for(emp_cache_threads() + 1);
-    unsigned shift = scale == 0 ? EMP_CACHE_SHIFT_FULL : EMP_CACHE_SHIFT_SMALL;
+    unsigned threads = emp_cache_threads() + 1;
+    uint8_t scale = scale_for(threads);
+    unsigned shift = shift_for(threads, scale);
 
     cache = emp_meta_alloc_uncleared((size_t)1 << shift);
     if (cache == NULL) {

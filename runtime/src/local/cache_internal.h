@@ -9,7 +9,8 @@
 #include "local/thread_cache.h"
 #include "sync/atomic.h"
 
-#define EMP_GROW_EVENTS 2 /* a bin grows after so many refills */
+#define EMP_GROW_EVENTS   2  /* a bin grows after so many refills */
+#define EMP_SWING_THREADS 2u /* with more threads than that no bin gets room for its swing */
 
 /* Attaches the thread if it may have a cache; NULL: it has none (ending, no memory). */
 struct emp_cache *emp_cache_attach(void);
@@ -90,6 +91,10 @@ void emp_cache_set_limit(struct emp_cache *cache, uint32_t class_id);
 void emp_cache_give_oldest(struct emp_cache *cache, uint32_t class_id, unsigned count,
                            const char *call);
 
+/* The `count` newest, for a long bin: nothing is moved. */
+void emp_cache_give_newest(struct emp_cache *cache, uint32_t class_id, unsigned count,
+                           const char *call);
+
 /* False: no bin of any pool ever held a block. */
 bool emp_cache_had_pools(void);
 
@@ -115,11 +120,29 @@ EMP_COLD void emp_cache_grow(struct emp_cache *cache, uint32_t class_id);
 static inline void emp_cache_count_refill(struct emp_cache *cache, struct emp_bin_state *state,
                                           uint32_t class_id)
 {
-    if (state->room != 0 && state->room != state->room_full &&
+    if (state->room != 0 && state->room < state->room_full &&
         (int8_t)++state->events >= EMP_GROW_EVENTS) {
         emp_cache_grow(cache, class_id);
     }
 }
+
+/*
+ * A bin ran empty after it had overflowed: gives it more room than a class has of its own, where
+ * threads are few ([local.proto.swing]).
+ */
+EMP_COLD void emp_cache_swing(struct emp_cache *cache, uint32_t class_id);
+
+/* A tick: were grants refused so often that what is granted is in vain? */
+void emp_cache_settle_begin(struct emp_cache *cache);
+
+/*
+ * A tick: takes bins of the classes [first, limit) that swing no more half of their room, down to
+ * that of their class. Of pools with the pools lock held.
+ */
+void emp_cache_settle(struct emp_cache *cache, uint32_t first, uint32_t limit);
+
+/* Blocks that an open, hot bin takes: its room, or little when it only receives. */
+unsigned emp_cache_room_now(const struct emp_bin_state *state);
 
 /* Sets the room of an open bin and its limit, and books the bytes. */
 void emp_cache_set_room(struct emp_cache *cache, uint32_t class_id, unsigned room);

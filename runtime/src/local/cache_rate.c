@@ -23,11 +23,13 @@
 #define EMP_GROW_PAUSE       192u  /* as a signed byte -64 */
 #define EMP_ALL_ROOM_BYTES   (512u << 10) /* ... of all threads together stay near this, each ... */
 #define EMP_ROOM_BYTES_MAX   (256u << 10) /* ... below this, ... */
-#define EMP_ROOM_BYTES_MIN   (6u << 10)   /* ... and never held to less than this */
+#define EMP_ROOM_BYTES_MIN   (7u << 10)   /* ... and never held to less than this */
 #define EMP_ALL_LARGE_BYTES  (2048u << 10) /* the same for the bins of blocks above ... */
 #define EMP_LARGE_BYTES_MAX  (1024u << 10) /* ... EMP_SMALL_MAX, which have no least room */
-#define EMP_COLD_WINDOW_US   16000u        /* a cold bin that sees ... */
-#define EMP_COLD_OPS         16u           /* ... so many operations within the window is hot */
+#define EMP_ROOM_BOUND       2u /* budgets that all rooms of a thread, first ones too, stay in */
+#define EMP_COLD_WINDOW_US   16000u /* a cold bin that sees ... */
+#define EMP_COLD_OPS         16u    /* ... so many operations within the window is hot */
+#define EMP_COLD_BLOCKS      2048u  /* most blocks that a bin gives back at once */
 
 /* Takes a bin its room; what it holds stays. */
 static void bin_lose_room(struct emp_cache *cache, uint32_t class_id)
@@ -39,12 +41,43 @@ static void bin_lose_room(struct emp_cache *cache, uint32_t class_id)
     emp_cache_set_room(cache, class_id, 0);
 }
 
-/* Takes a bin its room and its blocks. */
+/* Pokes one open, hot bin. */
+static void bin_poke(struct emp_cache *cache, uint32_t class_id, uint32_t now_us)
+{
+    struct emp_bin_state *state = emp_cache_state(cache, class_id);
+
+    /* order(bin-limit): relaxed; a closed bin has no room either */
+    if (emp_load_relaxed(&state->room) == 0) {
+        return;
+    }
+    /*
+     * order(bin-limit): relaxed; the owner may be in the middle of anything: a poke is only a hint
+     */
+    if (emp_load_relaxed(&state->poked) == 0) {
+        /* order(bin-limit): relaxed; as above */
+        emp_store_relaxed(&state->stamp_us, now_us);
+        /* order(bin-limit): relaxed; as above */
+        emp_store_relaxed(&state->poked, 1);
+        /* order(bin-limit): relaxed; every top is above NULL, so the bin counts as full */
+        emp_store_relaxed(&cache->view.bins[class_id].limit, (emp_slot_address)NULL);
+    }
+}
+
+/* Takes a bin its room and its blocks; a long one some of both at a time. */
 static void bin_make_cold(struct emp_cache *cache, uint32_t class_id)
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
     unsigned count = (unsigned)(cache->view.bins[class_id].top - emp_cache_base(cache, state));
 
+    if (count > EMP_COLD_BLOCKS) {
+        emp_cache_give_newest(cache, class_id, EMP_COLD_BLOCKS, "cold");
+        count -= EMP_COLD_BLOCKS;
+        emp_cache_set_room(cache, class_id, count < state->room ? count : state->room);
+        /* order(bin-limit): relaxed; poked anew: the next tick looks whether it is idle still */
+        emp_store_relaxed(&state->poked, 0);
+        bin_poke(cache, class_id, emp_stopwatch_us());
+        return;
+    }
     emp_cache_give_oldest(cache, class_id, count, "cold");
     bin_lose_room(cache, class_id);
 }
@@ -59,6 +92,12 @@ void emp_cache_set_room(struct emp_cache *cache, uint32_t class_id, unsigned roo
     }
     cache->room_bytes += (room - state->room) * size;
     cache->large_room_bytes += size > EMP_SMALL_MAX ? (room - state->room) * size : 0;
+    if (size <= EMP_SMALL_MAX &&
+        room < state->room) { /* what was granted beyond the budget is paid back first */
+        uint32_t less = (state->room - room) * size;
+
+        cache->swing_bytes -= less < cache->swing_bytes ? less : cache->swing_bytes;
+    }
     /* order(bin-limit): relaxed; maintenance only asks whether there is room at all */
     emp_store_relaxed(&state->room, (uint16_t)room);
     emp_cache_set_limit(cache, class_id);
@@ -74,18 +113,24 @@ static uint32_t room_budget(void)
 }
 
 /*
- * True when a bin of blocks of this size may have so many bytes more. Large blocks have a budget of
- * their own: a few of them would use up that of all small ones.
+ * The same for bins of blocks of one size. Large blocks have a budget of their own: a few of them
+ * would use up that of all small ones.
  */
-static bool room_is_left(const struct emp_cache *cache, uint32_t size, uint32_t more)
+static uint32_t room_budget_of(uint32_t size)
 {
     uint32_t budget = EMP_ALL_LARGE_BYTES / (emp_cache_threads() + 1);
 
     if (size <= EMP_SMALL_MAX) {
-        return cache->room_bytes - cache->large_room_bytes + more <= room_budget();
+        return room_budget();
     }
-    budget = budget > EMP_LARGE_BYTES_MAX ? EMP_LARGE_BYTES_MAX : budget;
-    return cache->large_room_bytes + more <= budget;
+    return budget > EMP_LARGE_BYTES_MAX ? EMP_LARGE_BYTES_MAX : budget;
+}
+
+/* Bytes of room of all bins that share the budget of blocks of this size, without swings. */
+static uint32_t room_bytes_of(const struct emp_cache *cache, uint32_t size)
+{
+    return size <= EMP_SMALL_MAX ? cache->room_bytes - cache->large_room_bytes - cache->swing_bytes
+                                 : cache->large_room_bytes;
 }
 
 unsigned emp_cache_first_room(const struct emp_cache *cache, uint32_t class_id)
@@ -93,6 +138,9 @@ unsigned emp_cache_first_room(const struct emp_cache *cache, uint32_t class_id)
     uint32_t size = emp_classes[class_id].geometry.size;
     uint32_t budget = room_budget();
     uint32_t bytes = budget / EMP_FIRST_ROOM_PART;
+    uint32_t most = room_budget_of(size) * EMP_ROOM_BOUND;
+    uint32_t used = room_bytes_of(cache, size);
+    uint32_t left = used < most ? most - used : 0;
     unsigned full = class_id < EMP_POOL_CLASS_FIRST
                         ? cache->size_states[class_id].room_full
                         : cache->pool_states[class_id - EMP_POOL_CLASS_FIRST].room_full;
@@ -100,6 +148,9 @@ unsigned emp_cache_first_room(const struct emp_cache *cache, uint32_t class_id)
 
     if (room < 2) { /* a pair of large blocks where few threads share the budget, one, or none */
         room = size <= budget / 8 ? 2 : size <= budget / 4;
+    }
+    if (room * size > left) { /* with nothing left, one block of a class that is used */
+        room = left < size ? size <= budget / 4 : left / size;
     }
     return room > full ? full : room;
 }
@@ -133,7 +184,7 @@ void emp_cache_grow(struct emp_cache *cache, uint32_t class_id)
 
     state->events = 0;
     room = room > state->room_full ? state->room_full : room;
-    if (room_is_left(cache, size, (room - state->room) * size)) {
+    if (room_bytes_of(cache, size) + (room - state->room) * size <= room_budget_of(size)) {
         emp_cache_set_room(cache, class_id, room);
     } else {
         state->events = EMP_GROW_PAUSE; /* ask again only after many more events */
@@ -184,28 +235,6 @@ void emp_cache_cold_op(struct emp_cache *cache, uint32_t class_id)
     }
 }
 
-/* Pokes one open, hot bin. */
-static void bin_poke(struct emp_cache *cache, uint32_t class_id, uint32_t now_us)
-{
-    struct emp_bin_state *state = emp_cache_state(cache, class_id);
-
-    /* order(bin-limit): relaxed; a closed bin has no room either */
-    if (emp_load_relaxed(&state->room) == 0) {
-        return;
-    }
-    /*
-     * order(bin-limit): relaxed; the owner may be in the middle of anything: a poke is only a hint
-     */
-    if (emp_load_relaxed(&state->poked) == 0) {
-        /* order(bin-limit): relaxed; as above */
-        emp_store_relaxed(&state->stamp_us, now_us);
-        /* order(bin-limit): relaxed; as above */
-        emp_store_relaxed(&state->poked, 1);
-        /* order(bin-limit): relaxed; every top is above NULL, so the bin counts as full */
-        emp_store_relaxed(&cache->view.bins[class_id].limit, (emp_slot_address)NULL);
-    }
-}
-
 /* A bin that was poked a tick ago and saw no free since: nobody uses it. */
 static bool bin_is_idle(struct emp_cache *cache, uint32_t class_id, uint32_t now_us)
 {
@@ -217,6 +246,29 @@ static bool bin_is_idle(struct emp_cache *cache, uint32_t class_id, uint32_t now
     }
     /* order(bin-limit): relaxed; as above */
     return now_us - emp_load_relaxed(&state->stamp_us) > EMP_TICK_MS * 1000u / 2u;
+}
+
+/*
+ * Rooms that were granted while there were fewer threads: halves them, those of the largest blocks
+ * first, until the thread is within the bound of now. What is used most grows again by its
+ * refills.
+ */
+static void cache_shrink(struct emp_cache *cache)
+{
+    for (uint32_t c = EMP_POOL_CLASS_FIRST; c-- > 1;) {
+        struct emp_bin_state *state = emp_cache_state(cache, c);
+        uint32_t size = emp_classes[c].geometry.size;
+        unsigned room = state->room / 2u;
+
+        if (room != 0 && room_bytes_of(cache, size) > room_budget_of(size) * EMP_ROOM_BOUND) {
+            unsigned count = (unsigned)(cache->view.bins[c].top - emp_cache_base(cache, state));
+
+            if (count > room) {
+                emp_cache_give_oldest(cache, c, count - room, "shrink");
+            }
+            emp_cache_set_room(cache, c, room);
+        }
+    }
 }
 
 /* Counts the bytes of room anew, over all bins. */
@@ -267,15 +319,22 @@ static void cache_tick(struct emp_cache *cache)
 {
     uint32_t now_us = emp_stopwatch_us();
 
+    cache_shrink(cache);
     if (!emp_local_options.rate_limits) {
         return;
     }
+    emp_cache_settle_begin(cache);
+    emp_cache_settle(cache, 1, EMP_POOL_CLASS_FIRST);
     tick_sizes(cache, now_us);
     if (emp_cache_pools_try_lock()) {
+        emp_cache_settle(cache, EMP_POOL_CLASS_FIRST, EMP_CLASS_LIMIT);
         bool any_cold = tick_pools(cache, now_us);
 
         /* Counted anew: destroyed pools took their rooms with them. */
         room_count(cache);
+        if (cache->swing_bytes > cache->room_bytes - cache->large_room_bytes) {
+            cache->swing_bytes = cache->room_bytes - cache->large_room_bytes;
+        }
         emp_cache_pools_unlock();
         if (any_cold) {
             emp_cache_empty_pools(cache, true, "cold");

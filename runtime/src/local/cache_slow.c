@@ -21,19 +21,24 @@
 #define EMP_HOOK_SLOW_PATHS 32u /* slow paths between two calls of the free hook */
 #define EMP_GIVE_BATCH      128u
 
+unsigned emp_cache_room_now(const struct emp_bin_state *state)
+{
+    bool only_frees = state->overflows >= EMP_OVERFLOWS_MANY && state->room > EMP_OVERFLOW_KEEP;
+
+    return only_frees ? EMP_OVERFLOW_KEEP : state->room;
+}
+
 void emp_cache_set_limit(struct emp_cache *cache, uint32_t class_id)
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
     void **base = emp_cache_base(cache, state);
 
-    bool only_frees = state->overflows >= EMP_OVERFLOWS_MANY && state->room > EMP_OVERFLOW_KEEP;
-    unsigned room = only_frees ? EMP_OVERFLOW_KEEP : state->room;
-
     /*
      * order(bin-limit): relaxed; maintenance may lower it again at once, which only means a visit.
      * Without room it lies below every top: such a bin is not merely full, its rate is looked at.
      */
-    emp_store_relaxed(&cache->view.bins[class_id].limit, state->room != 0 ? base + room : base - 1);
+    emp_store_relaxed(&cache->view.bins[class_id].limit,
+                      state->room != 0 ? base + emp_cache_room_now(state) : base - 1);
 }
 
 /* Reports what is wrong with a block of a class. */
@@ -135,18 +140,21 @@ static unsigned bin_count(struct emp_cache *cache, uint32_t class_id)
                       emp_cache_base(cache, emp_cache_state(cache, class_id)));
 }
 
-/* Moves the oldest `count` blocks of a bin, EMP_GIVE_BATCH at most, to batch; returns how many. */
+/*
+ * Moves some of the oldest `count` blocks of a bin, EMP_GIVE_BATCH at most, to batch; returns how
+ * many. The newest of them first: so only what stays is moved down.
+ */
 static unsigned bin_pick_oldest(struct emp_cache *cache, uint32_t class_id, unsigned count,
                                 void **batch)
 {
     struct emp_l1_bin *bin = &cache->view.bins[class_id];
-    void **base = emp_cache_base(cache, emp_cache_state(cache, class_id));
     unsigned step = count < EMP_GIVE_BATCH ? count : EMP_GIVE_BATCH;
-    size_t rest = (size_t)(bin->top - base) - step;
+    void **from = emp_cache_base(cache, emp_cache_state(cache, class_id)) + count - step;
+    size_t rest = (size_t)((void **)bin->top - from) - step;
 
-    memcpy(batch, base, step * sizeof(void *));
-    memmove(base, base + step, rest * sizeof(void *));
-    bin->top = base + rest;
+    memcpy(batch, from, step * sizeof(void *));
+    memmove(from, from + step, rest * sizeof(void *));
+    bin->top = from + rest;
     return step;
 }
 
@@ -158,6 +166,22 @@ void emp_cache_give_oldest(struct emp_cache *cache, uint32_t class_id, unsigned 
     while (count > 0) {
         unsigned step = bin_pick_oldest(cache, class_id, count, batch);
 
+        emp_cache_give(class_id, batch, step, call);
+        count -= step;
+    }
+}
+
+void emp_cache_give_newest(struct emp_cache *cache, uint32_t class_id, unsigned count,
+                           const char *call)
+{
+    struct emp_l1_bin *bin = &cache->view.bins[class_id];
+    void *batch[EMP_GIVE_BATCH];
+
+    while (count > 0) {
+        unsigned step = count < EMP_GIVE_BATCH ? count : EMP_GIVE_BATCH;
+
+        bin->top -= step;
+        memcpy(batch, (void **)bin->top, step * sizeof(void *));
         emp_cache_give(class_id, batch, step, call);
         count -= step;
     }
@@ -187,6 +211,9 @@ static void bin_restore(struct emp_cache *cache, uint32_t class_id)
     state->overflows = 0;
     emp_cache_set_limit(cache, class_id);
     emp_cache_count_refill(cache, state, class_id);
+    if (state->room != 0) {
+        emp_cache_swing(cache, class_id);
+    }
 }
 
 /* One block without a cache. */
@@ -196,24 +223,6 @@ static void *take_one(uint32_t class_id, struct emp_central_note *note)
     uint32_t home = 0;
 
     return emp_central_take(class_id, out, 1, &home, note) != 0 ? out[0] : NULL;
-}
-
-/* Puts blocks into an empty bin, the first of them on top. */
-static void bin_fill(struct emp_l1_bin *bin, void *const *blocks, unsigned count)
-{
-    void **slot = bin->top;
-    unsigned left = count;
-
-    bin->top = slot + count;
-    for (; left >= 4; left -= 4, slot += 4) {
-        slot[0] = blocks[left - 1];
-        slot[1] = blocks[left - 2];
-        slot[2] = blocks[left - 3];
-        slot[3] = blocks[left - 4];
-    }
-    for (; left > 0; left--) {
-        *slot++ = blocks[left - 1];
-    }
 }
 
 void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note)
@@ -253,7 +262,8 @@ void *emp_cache_refill(uint32_t class_id, struct emp_central_note *note)
     cache_set_home(cache);
     /* Lowest address on top. The new top is stored once: a chain of loads and stores costs more. */
     if (emp_likely(count > 1)) {
-        bin_fill(bin, out + 1, count - 1);
+        emp_bitmap_ops.turn(out + 1, count - 1, bin->top);
+        bin->top += count - 1;
     }
     emp_cache_tick_if_due(cache);
     emp_cache_leave(cache);
@@ -265,22 +275,30 @@ void emp_cache_announce(struct emp_slab *slab)
     emp_shard_notify(slab);
 }
 
-/* A full bin: the block goes home; one that only overflows keeps little of what it has. */
+/*
+ * A full bin: the block goes home; one that only overflows keeps little of what it has. What is in
+ * it above its limit leaves by and by, so that no free pays for a long bin.
+ */
 static int cache_overflow(struct emp_cache *cache, uint32_t class_id, void *ptr, const char *call)
 {
     struct emp_bin_state *state = emp_cache_state(cache, class_id);
 
-    /* Wide slabs are not described for the hit path: each of their blocks comes here. */
-    if (state->overflows <= EMP_OVERFLOWS_MANY && emp_classes[class_id].units == 1) {
-        state->overflows++;
-    }
-    if (state->overflows == EMP_OVERFLOWS_MANY) {
-        unsigned count = bin_count(cache, class_id);
+    unsigned count = bin_count(cache, class_id);
 
-        if (count > EMP_OVERFLOW_KEEP) {
-            emp_cache_give_oldest(cache, class_id, count - EMP_OVERFLOW_KEEP, call);
+    /* Wide slabs are not described for the hit path: each of their blocks comes here. */
+    if (state->overflows <= EMP_OVERFLOWS_MANY && emp_classes[class_id].units == 1 &&
+        count <= emp_cache_room_now(state)) {
+        state->overflows++;
+        if (state->overflows == EMP_OVERFLOWS_MANY) {
+            emp_cache_set_limit(cache, class_id); /* lower, until the next refill */
         }
-        emp_cache_set_limit(cache, class_id); /* lower, until the next refill */
+    }
+    unsigned room = emp_cache_room_now(state);
+
+    if (count > room + EMP_GIVE_BATCH) {
+        emp_cache_give_newest(cache, class_id, EMP_GIVE_BATCH, call);
+    } else if (count > room) {
+        emp_cache_give_oldest(cache, class_id, count - room, call);
     }
     return emp_central_give(class_id, ptr);
 }

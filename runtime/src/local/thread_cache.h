@@ -53,7 +53,7 @@ struct emp_l1 {
 struct emp_bin_state {
     uint16_t base_index;  /* words from the cache to the first slot; 0: never had any */
     uint16_t slots;       /* slots there; never fewer than room */
-    uint16_t room_full;   /* blocks when hot; 0: closed */
+    uint16_t room_full;   /* blocks when hot, unless it swings; 0: closed */
     uint16_t room;        /* blocks now; 0: cold */
     uint8_t poked;        /* atomic: bin-limit. limit was lowered to sample the rate */
     uint8_t slow_samples; /* consecutive samples below the rate */
@@ -85,8 +85,12 @@ struct emp_cache {
     uint32_t room_bytes;       /* sum over open bins of room * block bytes */
     uint64_t pools_known[4];   /* registry lock: bit per class whose pool state is valid */
     uint32_t exit_count;       /* slow paths when the exit hook emptied the bins last */
+    uint32_t swing_bytes;      /* of room_bytes: granted to bins that swing, beyond the budget */
+    uint16_t swing_refused;    /* since the last tick: grants refused, another class each time */
+    uint8_t swing_class;       /* the last that was refused */
+    uint8_t swing_pause;       /* ticks until a grant may be asked for again */
     uint32_t large_room_bytes; /* of room_bytes: those of blocks above EMP_SMALL_MAX */
-    uint32_t head_rest[8];
+    uint32_t head_rest[6];
     struct emp_bin_state size_states[EMP_POOL_CLASS_FIRST];
     void *near_slots[EMP_NEAR_SLOTS];
     struct emp_l1 view;
@@ -98,7 +102,11 @@ struct emp_cache {
 struct emp_local_options {
     bool checked;     /* no bin ever has room: every operation is exact and takes the slow path */
     bool rate_limits; /* cold classes lose their room */
+    /* granted beyond the budgets to bins that swing, by all threads; EMP_SWING_BYTES_MAX at most */
+    uint32_t swing_bytes;
 };
+
+#define EMP_SWING_BYTES_MAX (1u << 30)
 
 extern struct emp_local_options emp_local_options;
 

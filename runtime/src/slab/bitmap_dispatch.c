@@ -10,10 +10,11 @@
 
 #include <string.h>
 
-#define PLAIN_OPS                                                                               \
-    {                                                                                           \
-        .name = "c", .expand = emp_bitmap_expand_c, .find_nonzero = emp_bitmap_find_nonzero_c,  \
-        .lowest = emp_bitmap_lowest_c, .gather = emp_bitmap_gather_c, .next = emp_bitmap_next_c \
+#define PLAIN_OPS                                                                              \
+    {                                                                                          \
+        .name = "c", .expand = emp_bitmap_expand_c, .find_nonzero = emp_bitmap_find_nonzero_c, \
+        .run = emp_bitmap_run_c, .turn = emp_bitmap_turn_c, .lowest = emp_bitmap_lowest_c,     \
+        .gather = emp_bitmap_gather_c, .next = emp_bitmap_next_c                               \
     }
 
 static const struct emp_bitmap_ops plain_ops = PLAIN_OPS;

@@ -36,15 +36,33 @@ struct emp_bitmap_geometry emp_bitmap_geometry_make(uintptr_t arena_base, uint32
     return geometry;
 }
 
+void emp_bitmap_run_c(uintptr_t base, size_t size, unsigned count, void **out)
+{
+    for (unsigned i = 0; i < count; i++, base += size) {
+        out[i] = (void *)base;
+    }
+}
+
+void emp_bitmap_turn_c(void *const *from, unsigned count, void **out)
+{
+    for (; count >= 4; count -= 4, out += 4) {
+        out[0] = from[count - 1];
+        out[1] = from[count - 2];
+        out[2] = from[count - 3];
+        out[3] = from[count - 4];
+    }
+    for (; count > 0; count--) {
+        *out++ = from[count - 1];
+    }
+}
+
 unsigned emp_bitmap_expand_c(uint64_t word, uintptr_t base, size_t size, void **out)
 {
     unsigned count = 0;
 
     if (word == ALL_SLOTS) {
-        for (; count < EMP_BITMAP_EXPAND_ROOM; count++) {
-            out[count] = (void *)(base + count * size);
-        }
-        return count;
+        emp_bitmap_run_c(base, size, EMP_BITMAP_EXPAND_ROOM, out);
+        return EMP_BITMAP_EXPAND_ROOM;
     }
     while (word != 0) {
         out[count++] = (void *)(base + emp_bits_lowest(word) * size);

@@ -49,6 +49,15 @@ struct emp_bitmap_ops {
      */
     unsigned (*expand)(uint64_t word, uintptr_t base, size_t size, void **out);
 
+    /*
+     * Writes base + i * size for i < count, count in 1..64, ascending: what expand does for a word
+     * whose bits lie side by side. out as above.
+     */
+    void (*run)(uintptr_t base, size_t size, unsigned count, void **out);
+
+    /* Copies count pointers in reverse order; neither reads nor writes any other. */
+    void (*turn)(void *const *from, unsigned count, void **out);
+
     /* The `count` lowest set bits of word, or all of them when it has no more; count in 0..64. */
     uint64_t (*lowest)(uint64_t word, unsigned count);
 
@@ -85,6 +94,8 @@ bool emp_bitmap_dispatch_force(const char *name);
 
 /* The plain C variant: the definition the others are tested against. */
 unsigned emp_bitmap_expand_c(uint64_t word, uintptr_t base, size_t size, void **out);
+void emp_bitmap_run_c(uintptr_t base, size_t size, unsigned count, void **out);
+void emp_bitmap_turn_c(void *const *from, unsigned count, void **out);
 uint64_t emp_bitmap_lowest_c(uint64_t word, unsigned count);
 unsigned emp_bitmap_find_nonzero_c(const uint64_t *words, unsigned count, unsigned from);
 uint64_t emp_bitmap_gather_c(const uint8_t *states);

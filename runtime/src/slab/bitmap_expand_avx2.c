@@ -68,19 +68,40 @@ static inline __m256i avx2_all(uint64_t value)
     return _mm256_set1_epi64x((long long)value);
 }
 
-/* A full word: an arithmetic run, no table. 4.6 ns unrolled, 10.8 ns as gcc 12 leaves the loop. */
-static unsigned expand_full(uintptr_t base, size_t size, void **out)
+/*
+ * Bits side by side: an arithmetic run, no table, rounded up to sixteen addresses. A full word took
+ * 4.6 ns unrolled, 10.8 ns as gcc 12 leaves the loop.
+ */
+static void bitmap_run_avx2(uintptr_t base, size_t size, unsigned count, void **out)
 {
     __m256i lanes = _mm256_set_epi64x((long long)(base + 3 * size), (long long)(base + 2 * size),
                                       (long long)(base + size), (long long)base);
     __m256i step = avx2_all(4 * size);
 
-#pragma GCC unroll 16
-    for (unsigned i = 0; i < EMP_BITMAP_EXPAND_ROOM; i += 4) {
-        avx2_store(out + i, lanes);
-        lanes = _mm256_add_epi64(lanes, step);
+    for (unsigned i = 0; i < count; i += 16) {
+#pragma GCC unroll 4
+        for (unsigned lane = 0; lane < 16; lane += 4) {
+            avx2_store(out + i + lane, lanes);
+            lanes = _mm256_add_epi64(lanes, step);
+        }
     }
-    return EMP_BITMAP_EXPAND_ROOM;
+}
+
+static void bitmap_turn_avx2(void *const *from, unsigned count, void **out)
+{
+    for (; count >= 16; count -= 16, out += 16) {
+#pragma GCC unroll 4
+        for (unsigned lane = 0; lane < 16; lane += 4) {
+            avx2_store(out + lane,
+                       _mm256_permute4x64_epi64(avx2_load(from + count - 4 - lane), 0x1b));
+        }
+    }
+    for (; count >= 4; count -= 4, out += 4) {
+        avx2_store(out, _mm256_permute4x64_epi64(avx2_load(from + count - 4), 0x1b));
+    }
+    for (; count > 0; count--) {
+        *out++ = from[count - 1];
+    }
 }
 
 /* Writes the addresses of the four lowest bits, of what there is; returns the word without them. */
@@ -140,7 +161,8 @@ static unsigned expand_dense(uint64_t word, uintptr_t base, size_t size, void **
 static unsigned bitmap_expand_avx2(uint64_t word, uintptr_t base, size_t size, void **out)
 {
     if (word == ALL_SLOTS) {
-        return expand_full(base, size, out);
+        bitmap_run_avx2(base, size, EMP_BITMAP_EXPAND_ROOM, out);
+        return EMP_BITMAP_EXPAND_ROOM;
     }
     if (emp_bits_count(word) <= SPARSE_MAX) {
         return expand_sparse(word, base, size, out);
@@ -226,6 +248,8 @@ static unsigned bitmap_next_avx2(const uint8_t *states, unsigned count, unsigned
 const struct emp_bitmap_ops emp_bitmap_vector_ops = {
     .name = "avx2",
     .expand = bitmap_expand_avx2,
+    .run = bitmap_run_avx2,
+    .turn = bitmap_turn_avx2,
     .find_nonzero = bitmap_find_nonzero_avx2,
     .lowest = bitmap_lowest_avx2,
     .gather = bitmap_gather_avx2,

@@ -16,19 +16,25 @@
 
 #define ALL_SLOTS (~(uint64_t)0)
 
-static unsigned bitmap_expand_neon(uint64_t word, uintptr_t base, size_t size, void **out)
+/* Bits side by side, rounded up to a pair. */
+static void bitmap_run_neon(uintptr_t base, size_t size, unsigned count, void **out)
 {
     uint64_t *to = (uint64_t *)(void *)out;
     uint64x2_t lanes = vcombine_u64(vcreate_u64(base), vcreate_u64(base + size));
     uint64x2_t step = vdupq_n_u64(2 * size);
 
-    if (word != ALL_SLOTS) {
-        return emp_bitmap_expand_c(word, base, size, out);
-    }
-    for (unsigned i = 0; i < EMP_BITMAP_EXPAND_ROOM; i += 2) {
+    for (unsigned i = 0; i < count; i += 2) {
         vst1q_u64(to + i, lanes);
         lanes = vaddq_u64(lanes, step);
     }
+}
+
+static unsigned bitmap_expand_neon(uint64_t word, uintptr_t base, size_t size, void **out)
+{
+    if (word != ALL_SLOTS) {
+        return emp_bitmap_expand_c(word, base, size, out);
+    }
+    bitmap_run_neon(base, size, EMP_BITMAP_EXPAND_ROOM, out);
     return EMP_BITMAP_EXPAND_ROOM;
 }
 
@@ -82,6 +88,8 @@ static unsigned bitmap_next_neon(const uint8_t *states, unsigned count, unsigned
 const struct emp_bitmap_ops emp_bitmap_vector_ops = {
     .name = "neon",
     .expand = bitmap_expand_neon,
+    .run = bitmap_run_neon,
+    .turn = emp_bitmap_turn_c,
     .find_nonzero = bitmap_find_nonzero_neon,
     .lowest = emp_bitmap_lowest_c,
     .gather = bitmap_gather_neon,

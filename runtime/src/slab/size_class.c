@@ -61,6 +61,7 @@ void emp_size_class_define(uint32_t class_id, uintptr_t arena_base, uint32_t siz
     entry->shares_lines = size < EMP_LINE_BYTES && class_id <= EMP_SIZE_CLASSES;
     entry->room = class_room(size);
     entry->batch = 0;
+    entry->room_is_fixed = 0;
 }
 
 void emp_size_class_forget(uint32_t class_id)

@@ -18,11 +18,12 @@
 /* Geometry of a class. Const while the class lives. */
 struct emp_class {
     struct emp_bitmap_geometry geometry;
-    uint16_t words;       /* bitmap words of a slab */
-    uint8_t units;        /* units of a slab: 1 or EMP_WIDE_UNITS */
-    uint8_t shares_lines; /* blocks of two threads can meet on a cache line */
-    uint16_t room;        /* blocks a thread may keep at most, when the class is hot */
-    uint16_t batch;       /* blocks per refill; 0: half the room */
+    uint16_t words;        /* bitmap words of a slab */
+    uint8_t units;         /* units of a slab: 1 or EMP_WIDE_UNITS */
+    uint8_t shares_lines;  /* blocks of two threads can meet on a cache line */
+    uint16_t room;         /* blocks a thread may keep at most, when the class is hot */
+    uint8_t batch;         /* blocks per refill; 0: by the room */
+    uint8_t room_is_fixed; /* the room was asked for, or follows from a limit: never more */
 };
 
 extern struct emp_class emp_classes[EMP_BINS];

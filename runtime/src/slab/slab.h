@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/compiler.h"
 #include "base/config.h"
@@ -69,12 +70,12 @@ struct emp_slab {
     uint32_t reciprocal;
     struct emp_slab_guard guard; /* secure build: in the descriptor of every unit, as are states */
     uint32_t line_rest[6];
-    uint8_t list;        /* holder: enum emp_slab_list */
-    uint8_t idle_ticks;  /* holder: ticks without a change of free_count */
-    uint16_t free_count; /* holder */
-    uint16_t high_word;  /* holder: highest word that blocks were ever taken from */
-    uint16_t tick_count; /* holder: free_count at the last tick */
-    uint16_t holder_word;
+    uint8_t list;          /* holder: enum emp_slab_list */
+    uint8_t idle_ticks;    /* holder: ticks without a change of free_count */
+    uint16_t free_count;   /* holder */
+    uint16_t high_word;    /* holder: highest word that blocks were ever taken from */
+    uint16_t tick_count;   /* holder: free_count at the last tick */
+    uint16_t touched;      /* holder: slots before this one were handed out once, none behind */
     uint8_t offered;       /* holder: its number is in the ring of its class */
     uint8_t tick_round;    /* holder: the round of maintenance that saw it last */
     uint32_t prev;         /* holder: slab number + 1 */
@@ -175,6 +176,28 @@ static inline bool emp_slab_has_free(const struct emp_slab *slab)
 
 /* Counts the free slots; returns how many more there are than was known. Holder. */
 unsigned emp_slab_count(struct emp_slab *slab);
+
+/* Most bytes of states that are written at once. */
+#define EMP_STATES_AT_ONCE 16u
+
+/*
+ * Takes `count` slots side by side, 8 to 64, all of them free, for the holder: whole stores, of
+ * which the last may reach back over slots that those before it took.
+ */
+static inline void emp_slab_take_run(struct emp_slab *slab, unsigned slot, unsigned count)
+{
+    uint8_t *states = slab->states + slot;
+
+    if (count < EMP_STATES_AT_ONCE) {
+        memset(states, EMP_SLOT_USED, 8);
+        memset(states + count - 8, EMP_SLOT_USED, 8);
+        return;
+    }
+    for (unsigned i = EMP_STATES_AT_ONCE; i < count; i += EMP_STATES_AT_ONCE) {
+        memset(states + i - EMP_STATES_AT_ONCE, EMP_SLOT_USED, EMP_STATES_AT_ONCE);
+    }
+    memset(states + count - EMP_STATES_AT_ONCE, EMP_SLOT_USED, EMP_STATES_AT_ONCE);
+}
 
 /* Takes the slots of one word, all of them free, for the holder. */
 void emp_slab_take_bits(struct emp_slab *slab, unsigned word, uint64_t bits);

@@ -5,6 +5,7 @@
  * How:  a policy of an idle time that ticks with an invented clock reach at once; maintenance of
  *       the process stays out because the test has few stacks.
  * Shows: [async.proto.park] [async.inv.park-same-address] [async.proto.stack-pool]
+ * ctest-timeout: 300
  * ctest-not-under: address thread
  */
 #include <setjmp.h>
@@ -470,7 +471,7 @@ static void wake_all_in_child(void)
 {
     unsigned wrong = 0;
 
-    (void)alarm(20);
+    (void)alarm(60);
     for (unsigned i = 0; i < 4; i++) {
         wake(&sleepers[i]);
     }

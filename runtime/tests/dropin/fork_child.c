@@ -12,13 +12,16 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dropin/child_cases.h"
 
 #define BUSY_THREADS  16
 #define FORKS         250
-#define CHILD_SECONDS 20
+#define FORKS_LEAST   10
+#define STORM_SECONDS 20
+#define CHILD_SECONDS 60
 
 extern char **environ;
 
@@ -76,6 +79,15 @@ static void live_as_child(bool starts_thread)
     }
 }
 
+/* On a busy machine fewer forks make a test: as many as fit into its time, and a few. */
+static bool goes_on(int forks, time_t *end)
+{
+    if (forks == 0) {
+        *end = time(NULL) + STORM_SECONDS;
+    }
+    return forks < FORKS_LEAST || time(NULL) < *end;
+}
+
 static void await(pid_t child)
 {
     int status = 0;
@@ -102,10 +114,11 @@ static void stop_busy(pthread_t threads[BUSY_THREADS])
 
 static void fork_storm_while_sixteen_threads_allocate(void)
 {
+    time_t end = 0;
     pthread_t threads[BUSY_THREADS];
 
     start_busy(threads);
-    for (int i = 0; i < FORKS; ++i) {
+    for (int i = 0; i < FORKS && goes_on(i, &end); ++i) {
         pid_t child = fork();
 
         if (child == 0) {
@@ -120,7 +133,8 @@ static void fork_storm_while_sixteen_threads_allocate(void)
 
 static void *forking_thread(void *arg)
 {
-    for (int i = 0; i < 40; ++i) {
+    time_t end = 0;
+    for (int i = 0; i < 40 && goes_on(i, &end); ++i) {
         pid_t child = fork();
 
         if (child == 0) {
@@ -150,10 +164,11 @@ static void several_threads_fork(void)
 /* A daemon's way: the child forks again and ends, the grandchild works. */
 static void grandchildren_live_on(void)
 {
+    time_t end = 0;
     pthread_t threads[BUSY_THREADS];
 
     start_busy(threads);
-    for (int i = 0; i < 30; ++i) {
+    for (int i = 0; i < 30 && goes_on(i, &end); ++i) {
         pid_t child = fork();
 
         if (child == 0) {
@@ -183,11 +198,12 @@ static void handler_allocates(void)
 
 static void other_fork_handlers_may_allocate(void)
 {
+    time_t end = 0;
     pthread_t threads[BUSY_THREADS];
 
     CHECK(pthread_atfork(handler_allocates, handler_allocates, handler_allocates) == 0);
     start_busy(threads);
-    for (int i = 0; i < 60; ++i) {
+    for (int i = 0; i < 60 && goes_on(i, &end); ++i) {
         pid_t child = fork();
 
         if (child == 0) {
@@ -220,11 +236,12 @@ static void parent_and_child_free_the_same_blocks(void)
 
 static void spawn_and_vfork_work_under_load(void)
 {
+    time_t end = 0;
     pthread_t threads[BUSY_THREADS];
     char *argv[] = {"true", NULL};
 
     start_busy(threads);
-    for (int i = 0; i < 30; ++i) {
+    for (int i = 0; i < 30 && goes_on(i, &end); ++i) {
         pid_t child = 0;
 
         CHECK_SIZE(posix_spawnp(&child, "true", NULL, NULL, argv, environ), ==, 0);

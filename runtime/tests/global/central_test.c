@@ -294,6 +294,45 @@ static void a_shard_adopts_slabs_of_its_sibling_before_it_expands(void **state)
     }
 }
 
+/* A few blocks: the sibling keeps its only slab, and the shard does without memory of its own. */
+static void a_few_blocks_of_a_siblings_only_slab_are_taken_where_they_lie(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(32768); /* nobody lends to the largest */
+
+    (void)state;
+    uint32_t from = go_to(0);
+    take(class_id, 0, 6);
+    give(class_id, 0, 6);
+    uint64_t expansions = emp_budgets[class_id].expansions;
+    uint32_t to = go_to(1);
+
+    take(class_id, 0, 1);
+    assert_int_equal(emp_budgets[class_id].expansions, expansions);
+    assert_int_equal(emp_slab_owner(central_slab(class_id, blocks[0])), from);
+    assert_int_equal(emp_shards[to]->classes[class_id].slots, 0);
+    give(class_id, 0, 1);
+}
+
+static void what_a_sibling_has_touched_is_taken_before_fresh_memory(void **state)
+{
+    const uint32_t class_id = emp_size_class_of(20480);
+    struct emp_central_note note = {0};
+
+    (void)state;
+    uint32_t from = go_to(0);
+    take(class_id, 0, 3);
+    uint32_t to = go_to(1);
+    assert_true(emp_central_expand(class_id, to, &note));
+    give(class_id, 0, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        take(class_id, i, 1);
+        assert_int_equal(emp_slab_owner(central_slab(class_id, blocks[i])), from);
+    }
+    take(class_id, 3, 1); /* none is left there but fresh ones */
+    assert_int_equal(emp_slab_owner(central_slab(class_id, blocks[3])), to);
+    give(class_id, 0, 4);
+}
+
 static void a_shard_with_many_open_slabs_offers_one_at_the_tick(void **state)
 {
     const uint32_t class_id = emp_size_class_of(4096);
@@ -475,6 +514,10 @@ int main(void)
         cmocka_unit_test_teardown(a_class_never_borrows_less_alignment_or_more_than_half_again,
                                   central_check),
         cmocka_unit_test_teardown(a_shard_adopts_slabs_of_its_sibling_before_it_expands,
+                                  central_check),
+        cmocka_unit_test_teardown(a_few_blocks_of_a_siblings_only_slab_are_taken_where_they_lie,
+                                  central_check),
+        cmocka_unit_test_teardown(what_a_sibling_has_touched_is_taken_before_fresh_memory,
                                   central_check),
         cmocka_unit_test_teardown(a_shard_with_many_open_slabs_offers_one_at_the_tick,
                                   central_check),

@@ -186,7 +186,7 @@ static void a_hot_class_has_room_and_a_cold_one_has_none(void **state)
     (void)state;
     do { /* a processor taken away for milliseconds looks like a slow class: look again */
         use_often(64);
-    } while (bin_room(class_id) == 0 && ++tries < 20);
+    } while (bin_room(class_id) == 0 && ++tries < 1000);
     assert_true(bin_room(class_id) > 0);
     use_rarely(64);
     assert_int_equal(bin_room(class_id), 0);
@@ -276,6 +276,62 @@ static void many_threads_keep_less_each_and_leave_nothing(void **state)
     assert_int_equal(blocks_in_use(), 0);
 }
 
+/* A thread that has a cache and waits. */
+static void *crowd_body(void *arg)
+{
+    pthread_barrier_t *barrier = arg;
+
+    block_free(block_alloc(64));
+    (void)pthread_barrier_wait(barrier); /* everybody has a cache now */
+    (void)pthread_barrier_wait(barrier);
+    return NULL;
+}
+
+/* Rooms granted to a thread alone; then a crowd comes, and its ticks take back what is too much. */
+static void rooms_from_before_a_crowd_shrink_at_the_ticks(void **state)
+{
+    enum { CROWD = 60, TICKS = 10, ALL_ROOM = 512 << 10, BOUND = 2 };
+    struct emp_cache *cache = emp_cache_of(emp_l1_current());
+    pthread_t threads[CROWD];
+    pthread_barrier_t barrier;
+
+    (void)state;
+    for (unsigned round = 0; round < 200; round++) {
+        for (uint32_t c = 1; c <= 33; c++) {
+            void *blocks[40];
+
+            for (unsigned i = 0; i < 40; i++) {
+                blocks[i] = block_alloc(emp_classes[c].geometry.size);
+            }
+            for (unsigned i = 0; i < 40; i++) {
+                block_free(blocks[i]);
+            }
+        }
+    }
+    (void)pthread_barrier_init(&barrier, NULL, CROWD + 1);
+    for (unsigned i = 0; i < CROWD; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, crowd_body, &barrier), 0);
+    }
+    (void)pthread_barrier_wait(&barrier);
+    const uint32_t most = (uint32_t)BOUND * (ALL_ROOM / (emp_cache_threads() + 1));
+
+    assert_true(cache->room_bytes > most);
+    for (unsigned i = 0; i < TICKS; i++) {
+        emp_cache_tick();
+    }
+    assert_in_range(cache->room_bytes, 1, most);
+    for (uint32_t c = 1; c <= 33; c++) {
+        assert_true(emp_cache_count(c) <= emp_cache_state(cache, c)->room);
+    }
+    (void)pthread_barrier_wait(&barrier);
+    for (unsigned i = 0; i < CROWD; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    (void)pthread_barrier_destroy(&barrier);
+    emp_cache_flush("test");
+    assert_int_equal(blocks_in_use(), 0);
+}
+
 /* The slow side of a bin of the calling thread. */
 static const struct emp_bin_state *bin_state(uint32_t class_id)
 {
@@ -362,6 +418,7 @@ int main(void)
         cmocka_unit_test(a_hot_class_has_room_and_a_cold_one_has_none),
         cmocka_unit_test(frees_without_allocations_go_home),
         cmocka_unit_test(many_threads_keep_less_each_and_leave_nothing),
+        cmocka_unit_test(rooms_from_before_a_crowd_shrink_at_the_ticks),
         cmocka_unit_test(the_slots_of_a_bin_follow_its_room),
         cmocka_unit_test(a_bin_that_moves_takes_its_blocks_along),
     };

@@ -4,6 +4,8 @@
  * How:  a misuse callback that counts and continues; values and data of wakers that count their
  *       ends. Without the callback the process ends.
  * Shows: [async.proto.future] [async.proto.waker]
+ * ctest-not-under: address
+ *       (which tells of the look at what is dead before we do)
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -94,7 +94,7 @@ static void a_child_forgets_the_writer_that_it_has_not_got(void **state)
     const pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        alarm(20);
+        alarm(60);
         emp_callback_reset_in_child(&forked);
         emp_callback_set(&forked, pair_of(2));
         _exit(is_whole(emp_callback_get(&forked)) ? 0 : 1);

@@ -134,6 +134,58 @@ static void expand_of_random_words_equals_the_model(void **state)
     with_each_variant(check_expand_random);
 }
 
+static void check_run(void)
+{
+    static const size_t sizes[] = {8, 48, 1024, 32768};
+
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        for (unsigned count = 1; count <= 64; count++) {
+            void *out[EMP_BITMAP_EXPAND_ROOM + 1];
+
+            out[EMP_BITMAP_EXPAND_ROOM] = GUARD;
+            emp_bitmap_ops.run(BASE, sizes[s], count, out);
+            for (unsigned i = 0; i < count; i++) {
+                assert_int_equal((uintptr_t)out[i], BASE + i * sizes[s]);
+            }
+            assert_ptr_equal(out[EMP_BITMAP_EXPAND_ROOM], GUARD);
+        }
+    }
+}
+
+static void run_of_every_length_counts_up_and_stays_in_its_room(void **state)
+{
+    (void)state;
+    with_each_variant(check_run);
+}
+
+/* Guards on both sides: unlike the others it may not write one entry too many. */
+static void check_turn(void)
+{
+    void *from[200];
+    void *out[200];
+
+    for (uintptr_t i = 0; i < 200; i++) {
+        from[i] = (void *)(i + 1);
+    }
+    for (unsigned count = 0; count <= 190; count++) {
+        for (unsigned i = 0; i < 200; i++) {
+            out[i] = GUARD;
+        }
+        emp_bitmap_ops.turn(from + 3, count, out + 5);
+        for (unsigned i = 0; i < 200; i++) {
+            bool inside = i >= 5 && i < 5 + count;
+
+            assert_ptr_equal(out[i], inside ? from[3 + count - 1 - (i - 5)] : GUARD);
+        }
+    }
+}
+
+static void turn_of_every_length_turns_exactly_that(void **state)
+{
+    (void)state;
+    with_each_variant(check_turn);
+}
+
 static void check_find(void)
 {
     uint64_t words[128];
@@ -332,6 +384,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(expand_of_every_small_pattern_equals_the_model),
         cmocka_unit_test(expand_of_random_words_equals_the_model),
+        cmocka_unit_test(run_of_every_length_counts_up_and_stays_in_its_room),
+        cmocka_unit_test(turn_of_every_length_turns_exactly_that),
         cmocka_unit_test(find_nonzero_from_everywhere_finds_the_first),
         cmocka_unit_test(lowest_of_every_count_equals_the_model),
         cmocka_unit_test(gather_of_every_state_at_every_place_equals_the_model),

@@ -1,10 +1,10 @@
 /*
  * What:  a new slab has all its slots free, none behind the last and its tags written; a block is
  *       released once, from its address alone, and nothing that is not the start of a block in use;
- *       a count finds exactly what was released; slots are taken by eights and one by one; pages
- *       are claimed and restored with the blocks that touch them, and forgotten when used; the tags
- *       follow the owner; an ended slab leaves no tag and releases nothing; the audit finds what is
- *       broken.
+ *       a count finds exactly what was released; slots are taken by runs, by eights and one by one;
+ *       pages are claimed and restored with the blocks that touch them, and forgotten when used;
+ *       the tags follow the owner; an ended slab leaves no tag and releases nothing; the audit
+ *       finds what is broken.
  * How:   one slab of each class; counts compared with the states after every step.
  * Shows: [slab.inv.counts] [slab.inv.tag] [slab.inv.fraction] [slab.proto.owner]
  *       [sync.proto.slot-state]
@@ -274,6 +274,28 @@ static unsigned held_check(const struct emp_slab *slab, uint64_t mask)
     return held;
 }
 
+/* Slots side by side, of every number at every place: their neighbours keep what they are. */
+static void a_run_of_slots_is_taken_and_nothing_beside_it(void **state)
+{
+    struct emp_slab *slab = slab_make(emp_size_class_of(256));
+
+    (void)state;
+    for (unsigned count = 8; count <= 64; count++) {
+        for (unsigned first = 64; first + count <= 192; first++) {
+            memset(slab->states, EMP_SLOT_FREE, slab->slots);
+            emp_slab_take_run(slab, first, count);
+            for (unsigned i = 0; i < slab->slots; i++) {
+                bool inside = i >= first && i < first + count;
+
+                assert_int_equal(slab->states[i], inside ? EMP_SLOT_USED : EMP_SLOT_FREE);
+            }
+        }
+    }
+    memset(slab->states, EMP_SLOT_FREE, slab->slots);
+    emp_slab_count(slab);
+    slab_end(slab);
+}
+
 static void pages_go_with_every_block_that_touches_them(void **state)
 {
     (void)state;
@@ -432,6 +454,7 @@ int main(void)
         cmocka_unit_test(a_count_finds_what_was_released_and_nothing_twice),
         cmocka_unit_test(only_the_first_byte_of_a_block_in_use_is_released),
         cmocka_unit_test(exactly_the_bits_asked_for_are_taken),
+        cmocka_unit_test(a_run_of_slots_is_taken_and_nothing_beside_it),
         cmocka_unit_test(pages_go_with_every_block_that_touches_them),
         cmocka_unit_test(pages_of_blocks_that_are_not_counted_yet_are_claimed),
         cmocka_unit_test(a_block_that_is_kept_back_is_not_released),
