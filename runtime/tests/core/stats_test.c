@@ -104,6 +104,34 @@ static void the_gauges_stand_in_their_order(void **state)
     assert_int_equal(emp_stats_read(NULL), EMP_ERR_INVALID);
 }
 
+/* Metadata with pages, by the estimate of resident bytes. */
+static uint64_t metadata_with_pages(void)
+{
+    struct emp_stats stats;
+
+    assert_int_equal(settled_stats_read(&stats), EMP_OK);
+    return stats.resident - stats.active - stats.dirty;
+}
+
+static void metadata_of_slabs_that_ended_is_not_resident_after_a_purge(void **state)
+{
+    static void *blocks[400000]; /* 390 slabs of 64 KiB, each with 1 KiB of states */
+    const size_t count = sizeof(blocks) / sizeof(blocks[0]);
+
+    (void)state;
+    for (size_t i = 0; i < count; i++) {
+        blocks[i] = emp_malloc(64);
+        assert_non_null(blocks[i]);
+    }
+    const uint64_t used = metadata_with_pages();
+
+    for (size_t i = 0; i < count; i++) {
+        emp_free(blocks[i]);
+    }
+    (void)emp_purge();
+    assert_in_range(used - metadata_with_pages(), count / 2, used); /* a byte for two states */
+}
+
 static void alignments_and_failures_are_counted(void **state)
 {
     (void)state;
@@ -233,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(large_blocks_are_counted_to_the_byte),
         cmocka_unit_test(the_gauges_stand_in_their_order),
+        cmocka_unit_test(metadata_of_slabs_that_ended_is_not_resident_after_a_purge),
         cmocka_unit_test(alignments_and_failures_are_counted),
         cmocka_unit_test(text_begins_with_what_was_served),
         cmocka_unit_test(json_is_taken_by_a_parser),
