@@ -107,7 +107,7 @@ enum emp_status emp_stats_read(struct emp_stats *out)
     out->mapped = span.mapped_bytes;
     out->dirty = span.dirty_bytes;
     out->retained = span.free_bytes;
-    out->resident = span.used_bytes + span.dirty_bytes + meta.committed - meta.clean;
+    out->resident = span.used_bytes + span.dirty_bytes + meta.committed - meta.clean - meta.unused;
     out->purged = span.purged_bytes;
     out->purge_calls = span.purge_calls;
     out->threads = emp_cache_threads();

@@ -454,6 +454,7 @@ void emp_meta_read_counts(struct emp_meta_counts *out)
         .committed = (size_t)(meta.committed - 1) << EMP_META_PAGE_SHIFT,
         .dirty = meta.dirty << EMP_META_PAGE_SHIFT,
         .clean = meta.clean << EMP_META_PAGE_SHIFT,
+        .unused = (size_t)(meta.committed - meta.next) << EMP_META_PAGE_SHIFT,
     };
     emp_mutex_unlock(&meta.lock);
 }

@@ -19,6 +19,7 @@ struct emp_meta_counts {
     size_t committed; /* so far; never less */
     size_t dirty;     /* of these, free pages that hold old data */
     size_t clean;     /* of these, free pages that were given back */
+    size_t unused;    /* of these, pages that were never used */
 };
 
 /* Gives the range to cut from, on a unit; once, at start. */

@@ -28,6 +28,7 @@
 #include "sync/atomic.h"
 
 #define SURGE   2000u
+#define GROWTH  20000u /* a page each: 300 system calls that commit more */
 #define HELD    400u
 #define THREADS 3u
 #define TURNS   4000u
@@ -40,6 +41,7 @@ struct held {
     size_t bytes;
 };
 
+static pthread_barrier_t start;
 static uint32_t finished; /* atomic: threads whose turns are over */
 
 static void audit(void)
@@ -343,6 +345,58 @@ static void a_purge_that_is_refused_is_tried_again(void **state)
 }
 #endif
 
+/* Bytes that are in no free page: blocks in use, and what start-up took. */
+static size_t bytes_in_use(void)
+{
+    const struct emp_meta_counts counts = counts_now();
+
+    return counts.committed - counts.dirty - counts.clean - counts.unused;
+}
+
+static void *thread_grows(void *arg)
+{
+    static struct held all[THREADS][GROWTH];
+    struct held *held = all[*(const unsigned *)arg];
+    uintptr_t refused = 0;
+
+    (void)pthread_barrier_wait(&start);
+    for (unsigned i = 0; i < GROWTH; i++) {
+        held[i].bytes = 33 * EMP_LINE_BYTES; /* a page each */
+        held[i].block = emp_meta_alloc_uncleared(held[i].bytes);
+        refused += held[i].block == NULL;
+    }
+    for (unsigned i = 0; i < GROWTH; i++) {
+        emp_meta_free(held[i].block, held[i].bytes);
+    }
+    return (void *)refused;
+}
+
+/* Runs first, so that every page is new: the lock is dropped to commit it. */
+static void nothing_is_lost_when_threads_commit_at_the_same_time(void **state)
+{
+    static unsigned numbers[THREADS];
+    pthread_t threads[THREADS];
+    const size_t before = bytes_in_use();
+
+    (void)state;
+    assert_int_equal(pthread_barrier_init(&start, NULL, THREADS), 0);
+    for (unsigned i = 0; i < THREADS; i++) {
+        numbers[i] = i;
+        assert_int_equal(pthread_create(&threads[i], NULL, thread_grows, &numbers[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        void *refused = NULL;
+
+        assert_int_equal(pthread_join(threads[i], &refused), 0);
+        assert_null(refused);
+    }
+    (void)emp_meta_purge(true); /* gives back the open run */
+    (void)emp_meta_purge(true);
+    assert_int_equal(bytes_in_use(), before);
+    assert_int_equal(counts_now().dirty, 0);
+    audit();
+}
+
 /* One thread's part: a seed, its bit of `finished`, blocks that lost their marks. */
 struct turns {
     uint64_t seed;
@@ -435,6 +489,7 @@ static void a_forked_child_goes_on_with_its_copy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_lost_when_threads_commit_at_the_same_time),
         cmocka_unit_test(the_longest_run_of_a_page_is_found_as_by_looking),
         cmocka_unit_test(blocks_lie_on_lines_and_larger_ones_on_pages),
         cmocka_unit_test(what_a_surge_leaves_goes_back_in_the_second_round),
