@@ -15,7 +15,7 @@
 #include "span/arena.h"
 #include "sync/atomic.h"
 
-#define EMP_OVERFLOW_KEEP   8u  /* what a bin keeps that overflows without a refill ... */
+#define EMP_OVERFLOW_KEEP   4u  /* what a bin keeps that overflows without a refill ... */
 #define EMP_OVERFLOWS_MANY  4u  /* ... for so many times ... */
 #define EMP_DIRECT_FREES    64u /* ... this number of blocks */
 #define EMP_HOOK_SLOW_PATHS 32u /* slow paths between two calls of the free hook */

@@ -417,10 +417,16 @@ static void meta_return(struct meta_range range, bool purged)
     }
 }
 
+/* Where the system's pages are larger, neighbours would go too: nothing is given back. */
+static bool meta_can_purge(void)
+{
+    return emp_os_page_bytes() == EMP_META_PAGE_BYTES;
+}
+
 size_t emp_meta_purge(bool all)
 {
     size_t given = 0;
-    bool ok = emp_os_page_bytes() == EMP_META_PAGE_BYTES; /* else neighbours would go too */
+    bool ok = meta_can_purge();
 
     emp_mutex_lock(&meta.lock);
     meta_close();
@@ -452,7 +458,7 @@ void emp_meta_read_counts(struct emp_meta_counts *out)
     emp_mutex_lock(&meta.lock);
     *out = (struct emp_meta_counts){
         .committed = (size_t)(meta.committed - 1) << EMP_META_PAGE_SHIFT,
-        .dirty = meta.dirty << EMP_META_PAGE_SHIFT,
+        .dirty = meta_can_purge() ? meta.dirty << EMP_META_PAGE_SHIFT : 0,
         .clean = meta.clean << EMP_META_PAGE_SHIFT,
         .unused = (size_t)(meta.committed - meta.next) << EMP_META_PAGE_SHIFT,
     };

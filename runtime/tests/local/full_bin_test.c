@@ -20,14 +20,14 @@
 #include "support/bin_room.h"
 #include "support/cache_blocks.h"
 
-#define KEPT        8u                /* what a bin keeps that only receives ... */
+#define KEPT        4u                /* what a bin keeps that only receives ... */
 #define MANY_PASSES (4u * 64u + 512u) /* ... after so many frees at the latest */
 #define DIRECT      64u               /* direct frees between two visits to the slow path */
 #define TICK_NS     60000000
 
 /*
  * A thread that only frees: what its bin does not take is free for everybody at once, and soon it
- * keeps 8. The next refill gives the bin its room back.
+ * keeps 4. The next refill gives the bin its room back.
  */
 static void a_bin_that_only_receives_keeps_little_and_lets_the_rest_pass(void **state)
 {

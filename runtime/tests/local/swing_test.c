@@ -26,7 +26,7 @@
 #define SWINGS       20u
 #define WIDE_FIRST   18u /* classes of 256 B to 1 KiB: few slots each */
 #define WIDE_LAST    33u
-#define KEPT         8u
+#define KEPT         4u
 #define GIVEN_MOST   (2048u + 1u) /* blocks that leave a bin in one call */
 #define BUDGET_BYTES (256u << 10)
 #define TICK_NS      60000000

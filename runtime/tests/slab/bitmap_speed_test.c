@@ -4,6 +4,7 @@
  * How:  words of a given density from a fixed seed, best of many rounds, ns per slot; the claim is
  *       checked with a wide margin for full and half full words, in optimised builds only.
  * ctest-serial
+ * ctest-not-under: emulator
  */
 #include <setjmp.h>
 #include <stdarg.h>
