@@ -214,7 +214,8 @@ static void *allocate_shelved(size_t size)
     return !EMP_SECURE && size <= EMP_RUN_MAX ? emp_run_shelf_take(run_pages(size)) : NULL;
 }
 
-void *emp_allocate_slow(size_t size, size_t align, bool zero)
+/* The slow path of every allocation: size of any kind, alignment 1 for natural. Sets errno. */
+static void *allocate_slow(size_t size, size_t align, bool zero)
 {
     if (size > EMP_SLAB_MAX && align <= EMP_RUN_PAGE_BYTES) {
         void *block = allocate_shelved(size);
@@ -235,7 +236,7 @@ void *emp_allocate_large(size_t size)
             return block;
         }
     }
-    return emp_allocate_slow(size, 1, false);
+    return allocate_slow(size, 1, false);
 }
 
 uint64_t emp_aligned_requests(void)
@@ -248,7 +249,7 @@ void *emp_allocate_plain(size_t size)
 {
     size_t want = size == 0 ? 1 : size;
 
-    /* The usual case of emp_allocate_slow: a thread with a cache, nothing special asked for. */
+    /* The usual case of allocate_slow: a thread with a cache, nothing special asked for. */
     if (emp_likely(emp_l1_current()->attached != 0 && !emp_runtime_annotates &&
                    emp_option_value(EMP_OPTION_align) == 0)) {
         void *block = emp_allocate_class(emp_size_class_of(want + EMP_CANARY_BYTES), size);
@@ -259,7 +260,7 @@ void *emp_allocate_plain(size_t size)
         }
         return emp_hand_out(block, want);
     }
-    return emp_allocate_slow(size, 1, false);
+    return allocate_slow(size, 1, false);
 }
 
 void *emp_malloc(size_t size)
@@ -284,7 +285,7 @@ void *emp_calloc(size_t count, size_t size)
             return memset(emp_hand_out(block, bytes), 0, bytes);
         }
     }
-    return emp_allocate_slow(bytes, 1, true);
+    return allocate_slow(bytes, 1, true);
 }
 
 void *emp_aligned_alloc(size_t align, size_t size)
@@ -295,7 +296,7 @@ void *emp_aligned_alloc(size_t align, size_t size)
     }
     void *block = emp_aligned_hot(align, size);
 
-    return emp_likely(block != NULL) ? block : emp_allocate_slow(size, align, false);
+    return emp_likely(block != NULL) ? block : allocate_slow(size, align, false);
 }
 
 size_t emp_good_size(size_t size)

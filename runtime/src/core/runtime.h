@@ -28,9 +28,6 @@ void emp_event_after_take(uint32_t class_id, size_t requested, bool failed,
 /* An allocation above the slab classes failed. */
 void emp_event_large_failed(size_t requested, bool limited);
 
-/* The slow path of every allocation: size of any kind, alignment 1 for natural. Sets errno. */
-void *emp_allocate_slow(size_t size, size_t align, bool zero);
-
 /* The way from async to core; before anybody can have a pool. */
 void emp_async_hooks_init(void);
 

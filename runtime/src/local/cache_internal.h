@@ -141,9 +141,6 @@ void emp_cache_settle_begin(struct emp_cache *cache);
  */
 void emp_cache_settle(struct emp_cache *cache, uint32_t first, uint32_t limit);
 
-/* Blocks that an open, hot bin takes: its room, or little when it only receives. */
-unsigned emp_cache_room_now(const struct emp_bin_state *state);
-
 /* Sets the room of an open bin and its limit, and books the bytes. */
 void emp_cache_set_room(struct emp_cache *cache, uint32_t class_id, unsigned room);
 

@@ -21,7 +21,8 @@
 #define EMP_HOOK_SLOW_PATHS 32u /* slow paths between two calls of the free hook */
 #define EMP_GIVE_BATCH      128u
 
-unsigned emp_cache_room_now(const struct emp_bin_state *state)
+/* Blocks that an open, hot bin takes: its room, or little when it only receives. */
+static unsigned room_now(const struct emp_bin_state *state)
 {
     bool only_frees = state->overflows >= EMP_OVERFLOWS_MANY && state->room > EMP_OVERFLOW_KEEP;
 
@@ -38,7 +39,7 @@ void emp_cache_set_limit(struct emp_cache *cache, uint32_t class_id)
      * Without room it lies below every top: such a bin is not merely full, its rate is looked at.
      */
     emp_store_relaxed(&cache->view.bins[class_id].limit,
-                      state->room != 0 ? base + emp_cache_room_now(state) : base - 1);
+                      state->room != 0 ? base + room_now(state) : base - 1);
 }
 
 /* Reports what is wrong with a block of a class. */
@@ -287,13 +288,13 @@ static int cache_overflow(struct emp_cache *cache, uint32_t class_id, void *ptr,
 
     /* Wide slabs are not described for the hit path: each of their blocks comes here. */
     if (state->overflows <= EMP_OVERFLOWS_MANY && emp_classes[class_id].units == 1 &&
-        count <= emp_cache_room_now(state)) {
+        count <= room_now(state)) {
         state->overflows++;
         if (state->overflows == EMP_OVERFLOWS_MANY) {
             emp_cache_set_limit(cache, class_id); /* lower, until the next refill */
         }
     }
-    unsigned room = emp_cache_room_now(state);
+    unsigned room = room_now(state);
 
     if (count > room + EMP_GIVE_BATCH) {
         emp_cache_give_newest(cache, class_id, EMP_GIVE_BATCH, call);

@@ -27,7 +27,7 @@
 
 _Static_assert(EMP_ARENA_BYTES_MAX / 64 / EMP_META_PAGE_BYTES + 512 < EMP_META_PAGES_MAX,
                "the numbers of pages fit");
-_Static_assert(EMP_META_LINES *EMP_LINE_BYTES == EMP_META_PAGE_BYTES, "a bit per line");
+_Static_assert(EMP_META_PAGE_BYTES / EMP_LINE_BYTES == EMP_META_LINES, "a bit per line");
 
 /* Pages next to each other. */
 struct meta_range {
