@@ -1,7 +1,7 @@
 /*
  * Purpose: the slow paths of the thread cache: refill an empty bin; give blocks back to their slabs
  *          that a full bin, or one that is not at home, does not take.
- * Owner:   local. Threads: the owner. Cost: refill one batch of up to 64 blocks; free one block.
+ * Owner:   local. Threads: the owner. Cost: refill one batch of up to 128 blocks; free one block.
  * Design:  [local.proto.cache] [local.req.overflow]
  */
 #include <string.h>
