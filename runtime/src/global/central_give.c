@@ -17,8 +17,7 @@ static EMP_COLD int give_state_code(const struct emp_slab *slab, uint32_t slot)
     if (slot >= slab->slots) {
         return EMP_REPORT_INVALID;
     }
-    return slot / EMP_WORD_BITS > slab->high_word ? EMP_REPORT_NEVER_ALLOCATED
-                                                  : EMP_REPORT_DOUBLE_FREE;
+    return emp_slab_is_never_used(slab, slot) ? EMP_REPORT_NEVER_ALLOCATED : EMP_REPORT_DOUBLE_FREE;
 }
 
 int emp_central_give(uint32_t class_id, void *ptr)

@@ -46,6 +46,5 @@ int emp_central_probe(uint32_t class_id, const void *ptr)
     if (state == EMP_SLOT_USED || state >= EMP_SLOT_LIVE) {
         return EMP_PROBE_GOOD;
     }
-    return slot / EMP_WORD_BITS > slab->high_word ? EMP_REPORT_NEVER_ALLOCATED
-                                                  : EMP_REPORT_DOUBLE_FREE;
+    return emp_slab_is_never_used(slab, slot) ? EMP_REPORT_NEVER_ALLOCATED : EMP_REPORT_DOUBLE_FREE;
 }

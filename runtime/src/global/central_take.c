@@ -130,9 +130,6 @@ static inline void take_touch(struct emp_slab *slab, unsigned word, uint32_t siz
     if (emp_unlikely(slab->purged_pages != 0)) {
         emp_slab_touch_word(slab, word, size);
     }
-    if (word > slab->high_word) {
-        slab->high_word = (uint16_t)word;
-    }
 }
 
 /* Books what was taken from a slab. Holder. */

@@ -31,8 +31,7 @@ enum emp_report_code emp_block_guard_fault(const void *ptr)
     if (slot >= slab->slots) {
         return EMP_REPORT_INVALID;
     }
-    return slot / EMP_WORD_BITS > slab->high_word ? EMP_REPORT_NEVER_ALLOCATED
-                                                  : EMP_REPORT_DOUBLE_FREE;
+    return emp_slab_is_never_used(slab, slot) ? EMP_REPORT_NEVER_ALLOCATED : EMP_REPORT_DOUBLE_FREE;
 }
 
 bool emp_block_guard_is_whole(const void *block)

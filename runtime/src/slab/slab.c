@@ -78,7 +78,6 @@ bool emp_slab_create(size_t unit, uint32_t class_id, uint8_t owner, uint16_t slo
     slab->slots = slots;
     slab->free_count = slots;
     slab->tick_count = slots;
-    slab->high_word = 0;
     slab->touched = 0;
     slab->counted = 0;
     slab->prev = 0;

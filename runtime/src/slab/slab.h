@@ -73,7 +73,6 @@ struct emp_slab {
     uint8_t list;          /* holder: enum emp_slab_list */
     uint8_t idle_ticks;    /* holder: ticks without a change of free_count */
     uint16_t free_count;   /* holder */
-    uint16_t high_word;    /* holder: highest word that blocks were ever taken from */
     uint16_t tick_count;   /* holder: free_count at the last tick */
     uint16_t touched;      /* holder: slots before this one were handed out once, none behind */
     uint8_t offered;       /* holder: its number is in the ring of its class */
@@ -84,6 +83,14 @@ struct emp_slab {
     uint64_t purged_pages; /* holder: 4 KiB pages given back while all their blocks were free */
     uint32_t holder_rest[8];
 };
+
+/* True when no block of the slot's word was ever handed out. For reports: no lock is needed. */
+static inline bool emp_slab_is_never_used(const struct emp_slab *slab, size_t slot)
+{
+    uint32_t highest = slab->touched != 0 ? slab->touched - 1u : 0;
+
+    return slot / EMP_WORD_BITS > highest / EMP_WORD_BITS;
+}
 
 /* True when the slab exists; what its creator wrote is visible then. */
 static inline bool emp_slab_exists(const struct emp_slab *slab)

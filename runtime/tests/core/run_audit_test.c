@@ -19,22 +19,10 @@
 #include "core/maintenance.h"
 #include "core/memory_monitor.h"
 #include "span/run_map.h"
+#include "support/misuse_note.h"
 #include "sync/atomic.h"
 
 #define RUN_BYTES ((size_t)100000)
-
-static unsigned reports;
-static const void *pointer; /* of the last report */
-static char code[8];
-
-static enum emp_misuse_action note_report(const struct emp_misuse *misuse, void *arg)
-{
-    (void)arg;
-    (void)strncpy(code, misuse->code, sizeof code - 1);
-    pointer = misuse->pointer;
-    reports++;
-    return EMP_MISUSE_CONTINUE;
-}
 
 static char *run; /* in use; behind it free pages */
 

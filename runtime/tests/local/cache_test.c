@@ -213,15 +213,10 @@ static void frees_without_allocations_go_home(void **state)
     assert_int_equal(blocks_in_use(), 0);
 }
 
-/* Bytes that a thread keeps after it has used every class below 1 KiB a lot. */
-static void *thread_body(void *arg)
+/* Forty blocks of every class to 1 KiB, so many times. */
+static void use_every_class(unsigned rounds)
 {
-    pthread_barrier_t *barrier = arg;
-    size_t kept = 0;
-
-    block_free(block_alloc(64));
-    (void)pthread_barrier_wait(barrier); /* everybody has a cache now */
-    for (unsigned round = 0; round < CROWD_ROUNDS; round++) {
+    for (unsigned round = 0; round < rounds; round++) {
         for (uint32_t c = 1; c <= 33; c++) {
             void *blocks[40];
 
@@ -233,6 +228,17 @@ static void *thread_body(void *arg)
             }
         }
     }
+}
+
+/* Bytes that a thread keeps after it has used every class below 1 KiB a lot. */
+static void *thread_body(void *arg)
+{
+    pthread_barrier_t *barrier = arg;
+    size_t kept = 0;
+
+    block_free(block_alloc(64));
+    (void)pthread_barrier_wait(barrier); /* everybody has a cache now */
+    use_every_class(CROWD_ROUNDS);
     for (uint32_t c = 1; c <= 33; c++) {
         kept += (size_t)emp_cache_count(c) * emp_classes[c].geometry.size;
     }
@@ -296,18 +302,7 @@ static void rooms_from_before_a_crowd_shrink_at_the_ticks(void **state)
     pthread_barrier_t barrier;
 
     (void)state;
-    for (unsigned round = 0; round < 200; round++) {
-        for (uint32_t c = 1; c <= 33; c++) {
-            void *blocks[40];
-
-            for (unsigned i = 0; i < 40; i++) {
-                blocks[i] = block_alloc(emp_classes[c].geometry.size);
-            }
-            for (unsigned i = 0; i < 40; i++) {
-                block_free(blocks[i]);
-            }
-        }
-    }
+    use_every_class(200);
     (void)pthread_barrier_init(&barrier, NULL, CROWD + 1);
     for (unsigned i = 0; i < CROWD; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, crowd_body, &barrier), 0);

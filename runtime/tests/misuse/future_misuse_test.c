@@ -21,22 +21,11 @@
 #include "core/memory_monitor.h"
 #include "support/async_pool.h"
 #include "support/misuse_child.h"
+#include "support/misuse_note.h"
 
 static struct emp_async_pool *pool;
-static char code[8]; /* of the last report */
-static const void *pointer;
-static unsigned reports;
 static unsigned ends;  /* of a value, or of the data of a waker */
 static unsigned calls; /* of a waker's function */
-
-static enum emp_misuse_action note_report(const struct emp_misuse *misuse, void *arg)
-{
-    (void)arg;
-    (void)strncpy(code, misuse->code, sizeof code - 1);
-    pointer = misuse->pointer;
-    reports++;
-    return EMP_MISUSE_CONTINUE;
-}
 
 static int begin(void **state)
 {

@@ -84,7 +84,7 @@ static void a_slab_begins_without_what_the_last_one_there_was(void **state)
     slab->offered = 1;
     slab->idle_ticks = 9;
     slab->counted = 9;
-    slab->high_word = 9;
+    slab->touched = 600;
     slab->purged_pages = 9;
     slab_end(slab);
     slab = slab_make(1);
@@ -92,7 +92,7 @@ static void a_slab_begins_without_what_the_last_one_there_was(void **state)
     assert_int_equal(slab->offered, 0);
     assert_int_equal(slab->idle_ticks, 0);
     assert_int_equal(slab->counted, 0);
-    assert_int_equal(slab->high_word, 0);
+    assert_int_equal(slab->touched, 0);
     assert_int_equal(slab->purged_pages, 0);
     slab_end(slab);
 }
